@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""The answer in an event is the one that was sent. Charge points meet a platform that
-is late, silent, wrong or repeats itself, connections that break before the answer, and
-workers and Redis that are killed. In each case the answer that the charge point
-received is the one in the journal and in the stream, with its author; and a
-StartTransaction that is sent again gets the same answer.
+"""The answer in an event is the one that was sent. The platform of these tests is late, does
+not answer, answers wrongly or repeats itself; connections break before the answer; workers
+and Redis are killed. In each case the journal and the stream have the answer that the
+charge point received, with its author, and a StartTransaction that is sent again gets the
+same answer.
 
     test/answers.py [--seed N] [--seconds N] [part of a name]"""
 
@@ -34,11 +34,11 @@ def final(r, cp, type, n=1):
     return json.loads(e[-1]["answer"]), e[-1]["answeredBy"]
 
 
-# --- one by one ----------------------------------------------------------------
+# --- single cases ----------------------------------------------------------------
 
 
 @tidy
-def test_a_verdict_of_the_platform_holds_for_the_start_that_follows():
+def test_a_verdict_of_the_platform_is_used_for_the_start_that_follows():
     s = redis()
     r = s.client()
     g = gateway(s, "a", answers_Authorize="platform",
@@ -53,10 +53,10 @@ def test_a_verdict_of_the_platform_holds_for_the_start_that_follows():
     got = c.start(tag="STOLEN")
     assert got["idTagInfo"] == info
     assert final(r, "CP1", "transaction.started") == (got, "gateway")
-    # The answer to a stop has no idTagInfo for an unknown idTag.
+    # The answer to a StopTransaction has no idTagInfo for an unknown idTag.
     assert c.stop(got["transactionId"], idTag="STOLEN") == {"idTagInfo": info}
     assert c.stop(got["transactionId"], idTag="OTHER") == {}
-    # The platform is asked about another tag, and after a while about the same one.
+    # The platform is asked about another tag, and after a while again about the first one.
     for n, tag in ((2, "NEW"), (3, "STOLEN")):
         if tag == "STOLEN":
             end = time.monotonic() + 2
@@ -72,7 +72,7 @@ def test_a_verdict_of_the_platform_holds_for_the_start_that_follows():
 
 
 @tidy
-def test_an_answer_that_comes_while_the_charge_point_is_away_is_given_later():
+def test_an_answer_that_comes_while_the_charge_point_is_away_is_sent_later():
     s = redis()
     r = s.client()
     g = gateway(s, "a", server_workers=2, answers_StartTransaction="platform")
@@ -99,7 +99,7 @@ def test_an_answer_that_comes_while_the_charge_point_is_away_is_given_later():
 
 
 @tidy
-def test_a_session_ends_once_though_the_platform_answers_after_its_end():
+def test_a_session_ends_once_if_the_platform_answers_after_its_end():
     s = redis()
     r = s.client()
     g = gateway(s, "a", server_workers=2, answers_Authorize="platform")
@@ -123,7 +123,7 @@ def test_a_session_ends_once_though_the_platform_answers_after_its_end():
 
 
 @tidy
-def test_a_start_on_another_worker_waits_for_the_question_that_was_asked():
+def test_a_start_on_another_worker_waits_for_the_same_question():
     s = redis()
     r = s.client()
     g = gateway(s, "a", server_workers=2, answers_StartTransaction="platform")
@@ -143,7 +143,7 @@ def test_a_start_on_another_worker_waits_for_the_question_that_was_asked():
 
 
 @tidy
-def test_the_platform_answers_transaction_events_and_each_of_them_once():
+def test_the_platform_answers_each_transaction_event_once():
     s = redis()
     r = s.client()
     g = gateway(s, "a", server_workers=2, answers_TransactionEvent="platform",
@@ -157,7 +157,7 @@ def test_the_platform_answers_transaction_events_and_each_of_them_once():
         c.put("TransactionEvent", tx, "m1")
         e = wait_event(r, cp, "answer.requested")[0]
         assert e["action"] == "TransactionEvent" and json.loads(e["payload"]) == tx
-        # An answer to another message, and one that is too large to be kept.
+        # An answer to another message, and an answer that is too large to be stored.
         for bad, words in (
                 ({"idTokenInfo": {"status": "Perhaps"}}, "idTokenInfo: it is not one of Accepted,"),
                 ({"idTokenInfo": {}}, "idTokenInfo: it is missing"),
@@ -174,7 +174,7 @@ def test_the_platform_answers_transaction_events_and_each_of_them_once():
         got = wait_event(r, cp, "transaction.started")[0]
         assert json.loads(got["answer"]) == want and got["answeredBy"] == "platform", got
         assert json.loads(got["tx"])["seq"] == 0 and got["question"] == e["replyToken"], got
-        # On a new connection, on the other worker, and after a restart.
+        # The same on a new connection, on the other worker, and after a restart.
         c.put("TransactionEvent", dict(tx, eventType="Updated", seqNo=1), "m2")
         e = wait_event(r, cp, "answer.requested", 2)[1]
         c.reset()
@@ -187,7 +187,7 @@ def test_the_platform_answers_transaction_events_and_each_of_them_once():
             assert c.event("Updated", "t", 1, triggerReason="Trigger",
                            idToken=TOKEN) == {"chargingPriority": 3}
             c.reset()
-        # If the platform does not answer, the gateway does, once.
+        # If the platform does not answer, the gateway answers once.
         c = Station(g, cp, version)
         assert c.event("Ended", "t", 2) == {}
         assert c.event("Ended", "t", 2) == {}
@@ -207,7 +207,7 @@ def test_the_platform_answers_transaction_events_and_each_of_them_once():
         assert len(events(r, c.identity, "answer.requested")) == 3
 
 
-# By action, a platform's answer that the gateway itself would never give.
+# By action, an answer of the platform that differs from every answer of the gateway.
 LATER = "2027-01-01T00:00:00Z"
 CHOICES = {
     "BootNotification": {"currentTime": LATER, "interval": 7, "status": "Pending"},
@@ -233,7 +233,7 @@ CHOICES = {
         {"certificateHashData": HASH, "source": "CRL", "status": "Good", "nextUpdate": LATER}]},
     "PullDynamicScheduleUpdate": {"status": "Accepted", "scheduleUpdate": {"limit": 16.0}},
 }
-# Messages of 1.6 only, and messages whose only valid answer is {}.
+# Messages that only 1.6 has, and messages whose only valid answer is {}.
 OF_16 = {"StartTransaction", "StopTransaction", "DiagnosticsStatusNotification",
          "SignedFirmwareStatusNotification"}
 
@@ -247,7 +247,7 @@ def rows_with_a_choice(version):
     return seen
 
 
-def test_each_entry_of_answers_has_a_row_here():
+def test_each_setting_of_answers_has_a_row_in_the_table():
     listed = subprocess.run([OCPPD, "-x", "conf"], stdout=subprocess.PIPE, text=True).stdout
     part = listed[listed.index(".Ss [answers]"):]
     names = set(re.findall(r"^\.It Cm ([A-Z]\w+) No", part.split(".Ss [journal]")[0], re.M))
@@ -256,30 +256,30 @@ def test_each_entry_of_answers_has_a_row_here():
 
 
 def answered(r, cp):
-    """Returns the event of the only message of a charge point that was answered."""
+    """Waits for the event of the only answered message of a charge point, and returns it."""
     return poll(lambda: [e for e in r.entries(EV) if e["chargePointId"] == cp and
                          "answeredBy" in e], what="the event of " + cp)[0]
 
 
 @tidy
-def test_every_answer_of_2x_that_has_a_choice_may_be_the_platforms():
-    """`platform` for all actions: an answer that breaks the schema is returned to
-    the platform, a valid one reaches the charge point unchanged, and where the
-    platform is silent, the gateway's own answer is sent."""
+def test_every_answer_of_2x_that_is_a_setting_may_be_given_by_the_platform():
+    """`platform` is set for all actions. If an answer breaks the schema, the platform gets it
+    back; a valid one reaches the charge point unchanged; and if the platform does not answer,
+    the gateway does."""
     s = redis()
     r = s.client()
     g = gateway(s, "a", server_workers=2, ocpp_heartbeat_events="yes", ocpp_heartbeat_jitter=0,
                 ocpp_heartbeat_interval="300s", ocpp_message_timeout="5s",
                 **{"answers_" + name: "platform" for name in CHOICES})
     poll(lambda: g.stat("redis_shards_ready") == 2)
-    # Each action that has a choice in one of the versions is tried.
+    # Each action that is a setting in one of the versions is tried.
     assert set().union(*map(rows_with_a_choice, BOTH)) == set(CHOICES)
     for version in BOTH:
         rows = rows_with_a_choice(version)
         silent = []
         for action, (payload, alone) in rows.items():
-            # The message that is not answered comes first: all messages wait at the
-            # same time.
+            # The message that is not answered is sent first, because all messages wait at the same
+            # time.
             c = Station(g, "%s-%s-silent" % (version[4:], action), version)
             c.put(action, payload, "s")
             silent.append((c, action, alone))
@@ -306,9 +306,9 @@ def test_every_answer_of_2x_that_has_a_choice_may_be_the_platforms():
 
 
 @tidy
-def test_a_stop_while_a_question_ends():
-    """A worker that stops waits for Redis for 2 s. If a question is closed
-    meanwhile, its fallback is an event although Redis does not reply."""
+def test_the_fallback_of_a_question_that_is_open_at_a_stop_is_an_event():
+    """A worker that stops waits for Redis for 2 s. If a question is closed in this time, its
+    fallback is an event even if Redis does not reply."""
     s = redis()
     r = s.client()
     g = gateway(s, "a", redis_timeout="60s", ocpp_message_timeout="2s",
@@ -329,9 +329,9 @@ def test_a_stop_while_a_question_ends():
 
 
 @tidy
-def test_a_message_of_a_transaction_has_one_answer_at_all_gateways():
-    """The platform is not asked again at another gateway, whether or not it answered
-    the first time."""
+def test_a_message_of_a_transaction_gets_the_same_answer_from_all_gateways():
+    """Another gateway does not ask the platform again, whether or not the platform answered the
+    first time."""
     s = redis()
     r = s.client()
     a, b = [gateway(s, n, answers_TransactionEvent="platform",
@@ -360,13 +360,13 @@ def test_a_message_of_a_transaction_has_one_answer_at_all_gateways():
     assert c.get("m1") == want
     assert Charger(b, "ONE16").call("StopTransaction", stop) == want
     assert len(events(r, "ONE16", "answer.requested")) == 1
-    for g in (a, b):  # everything that was acknowledged is shipped once
+    for g in (a, b):  # every acknowledged message is shipped once
         poll(lambda: g.stat("ship_lag_ms") == 0 and g.stat("redis_shards_ready") == 1)
     assert len(events(r, "ONE16", "transaction.stopped")) == 1
 
 
 def platform_starts(r, c, id, n=1):
-    """The platform answers a StartTransaction, with question n of the charge point."""
+    """Answers a StartTransaction as the platform, with question n of the charge point."""
     c.put("StartTransaction", start_of("T"), "m%d" % n)
     given = {"transactionId": id, "idTagInfo": {"status": "Blocked"}}
     e = wait_event(r, c.identity, "answer.requested", n)[n - 1]
@@ -376,8 +376,8 @@ def platform_starts(r, c, id, n=1):
 
 
 def asked_in_vain(s, g, cp):
-    """Breaks the connection of a charge point while its StartTransaction waits for
-    Redis, and waits until the worker has the reply."""
+    """Breaks the connection of a charge point while its StartTransaction waits for Redis, and
+    waits until the worker has the reply."""
     c = Charger(g, cp)
     c.boot()
     other = Charger(g, "OTHER")
@@ -392,7 +392,7 @@ def asked_in_vain(s, g, cp):
 
 
 @tidy
-def test_a_reply_of_redis_that_no_call_has_taken_is_not_used_later():
+def test_a_reply_of_redis_to_a_call_of_a_closed_connection_is_not_used_later():
     s = redis()
     a, b = [gateway(s, n, server_workers=1) for n in "ab"]
     asked_in_vain(s, b, "CP1")
@@ -400,7 +400,7 @@ def test_a_reply_of_redis_that_no_call_has_taken_is_not_used_later():
     id = c.call("StartTransaction", start_of("T"))["transactionId"]
     c.call("StopTransaction", {"transactionId": id, "meterStop": 9, "timestamp": WHEN})
     again = Charger(b, "CP1").call("StartTransaction", start_of("T"))
-    assert again["transactionId"] != id, again  # it is another transaction
+    assert again["transactionId"] != id, again  # a new transaction has begun
 
 
 @tidy
@@ -439,7 +439,7 @@ def test_a_call_whose_question_another_gateway_has_asked_since_is_answered():
 
 
 @tidy
-def test_a_late_answer_to_a_start_that_ended_at_another_gateway_begins_nothing():
+def test_a_late_answer_to_a_start_that_ended_at_another_gateway_begins_no_transaction():
     s = redis()
     r = s.client()
     a, b = [gateway(s, n, server_workers=1, answers_StartTransaction="platform")
@@ -453,13 +453,13 @@ def test_a_late_answer_to_a_start_that_ended_at_another_gateway_begins_nothing()
     given = platform_starts(r, c, 77, 2)
     c.call("StopTransaction", {"transactionId": 77, "meterStop": 9, "timestamp": WHEN})
     wait_event(r, "CP1", "transaction.stopped")
-    # The first gateway ships its question only now, and the platform answers it.
+    # Only now the first gateway ships its question, and the platform answers it.
     r("XADD", "{%s}:inbox:a/0" % EV, "*", "what", "answer", "identity", "CP1",
       "token", token, "payload", json.dumps(dict(given, transactionId=78)))
     a.wait_log("CP1: an answer to a StartTransaction is not used")
     poll(lambda: a.stat("platform_waiting") == 0)
     assert a.events("transaction.started") == []
-    # An equal start of a charge point that is there is another transaction.
+    # An equal StartTransaction of a connected charge point is another transaction.
     platform_starts(r, Charger(a, "CP1"), 79, 3)
 
 
@@ -482,7 +482,7 @@ def test_a_transaction_event_that_is_sent_to_two_gateways_is_in_the_stream_once(
         c.boot()
         for kind, n in rows[:8]:
             c.event(kind, "t", n)
-        # In any order, with further ones, and while the first gateway ships.
+        # They are sent in any order, with further ones, and while the first gateway ships.
         c = Station(b, c.identity, version)
         for kind, n in reversed(rows):
             assert c.event(kind, "t", n, offline=True) == {}
@@ -495,7 +495,7 @@ def test_a_transaction_event_that_is_sent_to_two_gateways_is_in_the_stream_once(
         got = in_stream(r, c.identity)
         assert sorted(got) == sorted(names + ["started0"]), got
         c.close()
-    # The first gateway dies before Redis has what it has acknowledged.
+    # The first gateway dies before its acknowledged events are in Redis.
     c = Station(a, "DEAD", V201)
     c.boot()
     wait_event(r, "DEAD", "charge_point.booted")
@@ -548,7 +548,7 @@ def test_charge_points_are_refused_while_the_journal_stalls():
     c.wait_closed(1013)
     r = refusal(g, "STALL")
     assert r.status == 503 and r["Retry-After"], (r.status, r.headers)
-    assert quiet.call("Heartbeat")          # makes no event
+    assert quiet.call("Heartbeat")          # this message makes no event
     sync_fails(0)
     g.wait_log("the journal takes events again")
     c = Charger(g, "STALL")
@@ -557,8 +557,8 @@ def test_charge_points_are_refused_while_the_journal_stalls():
 
 
 @tidy
-def test_a_wrong_answer_in_redis_is_given_to_no_charge_point():
-    """Another program has changed what a gateway remembers there."""
+def test_a_wrong_answer_in_redis_is_never_sent():
+    """Another program has changed an answer that a gateway has stored in Redis."""
     s = redis()
     r = s.client()
     gates = [gateway(s, name) for name in "ab"]
@@ -587,17 +587,17 @@ def test_a_wrong_answer_in_redis_is_given_to_no_charge_point():
             r("DEL", key)
 
 
-# --- at random -------------------------------------------------------------------
+# --- random cases ----------------------------------------------------------------
 
 
 class Platform(threading.Thread):
-    """Answers questions as a seed decides, and records the answers."""
+    """A platform that answers questions as a seed determines, and records its answers."""
 
     def __init__(self, server, seed):
         super().__init__(daemon=True)
         self.server, self.random = server, random.Random(seed)
         self.taken = {}         # token -> payload
-        self.sent = {}  # token -> payloads, those whose reply was lost included
+        self.sent = {}  # token -> payloads, also those whose reply was lost
         self.replies = {}  # word -> number of times
         self.late = []          # (when, event, payload)
         self.ids = 70000000  # above those of the gateways
@@ -610,7 +610,7 @@ class Platform(threading.Thread):
         word = got.split(":")[0]
         self.replies[word] = self.replies.get(word, 0) + 1
         if word == "taken":
-            assert e["replyToken"] not in self.taken, "taken twice"
+            assert e["replyToken"] not in self.taken, "two answers to one question were taken"
             self.taken[e["replyToken"]] = json.loads(payload)
         return word
 
@@ -629,7 +629,7 @@ class Platform(threading.Thread):
         good = json.dumps(good)
         how = self.random.random()
         if how < 0.15:
-            return  # the platform is silent
+            return  # the platform does not answer
         if how < 0.3:
             self.late.append((time.monotonic() + 1.3 * self.random.random(),
                               e, good))
@@ -659,14 +659,14 @@ class Platform(threading.Thread):
                         e = dict(zip(fields[::2], fields[1::2]))
                         if "replyToken" in e:
                             self.look_at(r, e)
-                except (OSError, Error):  # it was killed, or is loading its data
+                except (OSError, Error):  # Redis was killed, or is loading its data
                     r = None
         except BaseException as e:
             self.failed = e
 
 
 class Story:
-    """A charge point that starts, loses its connection and starts again."""
+    """A charge point that starts transactions, loses its connection and sends again."""
 
     def __init__(self, rig, n):
         self.rig, self.cp = rig, "R%d" % n
@@ -683,7 +683,7 @@ class Story:
         return poll(try_it, 20 * SLOW, "a connection")
 
     def tell(self, action, payload):
-        """Sends it until it is answered, as a charge point does."""
+        """Sends a message until it is answered, as a charge point does."""
         for attempt in range(20):
             c = self.connect()
             try:
@@ -715,8 +715,8 @@ class Story:
         for _ in range(rnd.randrange(3)):
             c.reset()
             c, again = self.tell("StartTransaction", start)
-            # A gateway that cannot ask Redis in time decides alone; its event
-            # has a deviation, which check() looks for.
+            # A gateway that cannot ask Redis in time decides alone; its event has a deviation, which
+            # check() takes into account.
             assert again == first or len(self.rig.gateways) > 1, (self.cp, first, again)
             first = again
         c.reset()
@@ -728,7 +728,7 @@ class Story:
 
 
 class Rig:
-    """nodes: the gateways to which the charge points connect in turn."""
+    """Runs the charge points, which connect to the gateways `nodes` in turn."""
 
     def __init__(self, seed, nodes):
         self.random = random.Random(seed)
@@ -758,7 +758,7 @@ class Rig:
             self.killing = True
             g = c.g
             old = g.kill_worker(self.random.randrange(2))
-            # The successor of one that dies again and again starts after 26 s.
+            # The successor of a worker that dies repeatedly may start only after 26 s.
             poll(lambda: all(w["state"] == "ready" and w["pid"] != old
                              for w in g.workers()), 40 * SLOW, "a successor")
             self.killing = False
@@ -773,7 +773,7 @@ class Rig:
         return [e for g in self.gateways for e in g.events()]
 
     def check(self, stories, platform):
-        """Checks that the journals, the stream and the charge points agree."""
+        """Checks that the journals, the stream and the charge points have the same answers."""
         poll(lambda: all(g.stat("platform_waiting") == 0 and
                          g.stat("ship_lag_ms") == 0 for g in self.gateways),
              30 * SLOW, "the end")
@@ -787,9 +787,8 @@ class Rig:
                     json.dumps(json.loads(given) if isinstance(given, str) else given))
 
         def missing():
-            """Returns the events that are not in the stream. If two gateways have
-            acknowledged a message with one answer, the stream has one event for
-            both."""
+            """Returns the events that must be in the stream and are not. If two gateways have
+            acknowledged a message with the same answer, the stream has one event for both."""
             stream = r.entries(EV)
             ids = {e["eventId"] for e in stream}
             once = {content(e) for e in stream if "answer" in e}
@@ -809,7 +808,7 @@ class Rig:
             assert by in ("gateway", "platform", "fallback"), e
             if by == "platform":
                 said = platform.taken.get(e["question"])
-                # It was asked again after a death, or the reply was lost.
+                # The question was asked again after a death, or the reply was lost.
                 same = stem(e["question"])
                 said = [said] if said else [
                     p for t, all in platform.sent.items() for p in all
@@ -822,8 +821,8 @@ class Rig:
                 mine = [e for e in journal if e["chargePointId"] == story.cp and
                         e.get("action") == action and e["payload"] == payload and
                         e["eventType"] != "answer.requested"]
-                # Two gateways may each have acknowledged it; both then have
-                # given the same answer, unless Redis could not be asked.
+                # Two gateways may each have acknowledged the message. Then both have sent the same
+                # answer, unless Redis could not be asked.
                 free = [e for e in mine if "start_unchecked" in e.get("deviations", [])]
                 assert len(mine) == 1 or (len(self.gateways) > 1 and len(
                     {e["eventId"].split("-")[-1] for e in mine}) == len(mine)), (story.cp, mine)
@@ -839,7 +838,7 @@ class Rig:
 
 
 def stem(token):
-    """Returns what the questions about one message have in common."""
+    """Returns the part of the key that all questions about one message have in common."""
     return token.rsplit("/", 1)[1].split(".")[0]
 
 
@@ -861,7 +860,7 @@ def play(seed, nodes):
         assert platform.failed is None, platform.failed
     several = rig.check(stories, platform)
     platform.stopped = True
-    print("       seed %d, %d gateways: %d starts, %d acknowledged by both, ocppd_answer said %s" % (
+    print("       seed %d, %d gateways: %d starts, %d acknowledged by both, replies of ocppd_answer: %s" % (
         seed, nodes, len(stories), several, platform.replies))
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""[auth] mode = redis: the platform keeps the keys, and the gateway asks for them;
-what the gateway does while Redis is silent; keys that change."""
+"""[auth] mode = redis: the platform stores the keys in Redis, where the gateway reads them;
+the behaviour while Redis cannot be reached; changes of keys."""
 
 import hashlib
 
@@ -34,13 +34,13 @@ def gateway(s, **settings):
 
 
 def one(**settings):
-    """A server, a client of it, and a gateway."""
+    """Returns a server, a client of it, and a gateway."""
     s = fleet.redis()
     return s, s.client(), gateway(s, **settings)
 
 
 def admitted(g, r, identity):
-    """A charge point that has shown its key, and has booted."""
+    """Returns a charge point that has connected with its key and has booted."""
     allow(r, identity)
     c = Charger(g, identity, headers=basic(identity, KEY))
     c.boot()
@@ -63,8 +63,8 @@ def status(g, identity, key=KEY):
 
 
 def down(g):
-    """Waits until the gateway has noticed that Redis is away."""
-    poll(lambda: g.stat("redis_shards_ready") == 0, what="Redis to be missed")
+    """Waits until the gateway has detected that Redis is away."""
+    poll(lambda: g.stat("redis_shards_ready") == 0, what="loss of the connections to Redis")
 
 
 @fleet.tidy
@@ -73,13 +73,13 @@ def test_only_a_key_in_redis_is_accepted():
     assert allow(r, "AL1000") == 1
     assert status(g, "AL1000") == 101
     assert status(g, "AL1000", "00" * 20) == 401
-    assert status(g, "AL1000", KEY.encode().hex()) == 101  # the digits of the hash
+    assert status(g, "AL1000", KEY.encode().hex()) == 101  # the key may be sent as hexadecimal digits
     assert status(g, "AL1001") == 404
     c = Charger(g, "AL1000", open=False)
     assert c.handshake().status == 401
     assert g.stat("auth_asked") == 5 and g.stat("auth_hex") == 1
     assert g.stat("refused", "wrong_key") == 2 and g.stat("refused", "unknown") == 1
-    # A change by the platform has an effect at once.
+    # If the platform changes a key, the change has an effect at once.
     assert allow(r, "AL1000", NEW) == 1
     assert status(g, "AL1000") == 401 and status(g, "AL1000", NEW) == 101
     assert allow(r, "AL1000", "none") == 1 and allow(r, "AL1000", "none") == 0
@@ -88,7 +88,7 @@ def test_only_a_key_in_redis_is_accepted():
 
 
 @fleet.tidy
-def test_the_function_takes_what_ocppctl_hashes_and_nothing_else():
+def test_the_function_accepts_only_keys_that_are_hashed_like_those_of_ocppctl():
     s, r, g = one()
     made = g.ctl("auth", "hash")
     assert r("FCALL", "ocppd_auth", 1, "CP1", made["hash"]) == 1
@@ -102,7 +102,7 @@ def test_the_function_takes_what_ocppctl_hashes_and_nothing_else():
         except Error as e:
             assert "sha256:SALT:HASH" in str(e), e
         else:
-            raise AssertionError("taken: " + wrong)
+            raise AssertionError("accepted: " + wrong)
     assert status(g, "CP1") == 101
     # The file is not used, and ocppctl reports that.
     for words in (("add", "CP2"), ("remove", "CP1"), ("list",), ("check", "CP1")):
@@ -111,7 +111,7 @@ def test_the_function_takes_what_ocppctl_hashes_and_nothing_else():
 
 
 @fleet.tidy
-def test_a_value_in_redis_that_is_not_a_key_admits_no_charge_point():
+def test_a_value_in_redis_that_is_not_a_key_is_never_accepted():
     s, r, g = one()
     r("HSET", AUTH + "CP1", "key", KEY)
     assert status(g, "CP1") == 401
@@ -123,19 +123,19 @@ def test_a_value_in_redis_that_is_not_a_key_admits_no_charge_point():
 
 
 @fleet.tidy
-def test_while_redis_is_away_a_charge_point_that_was_here_before_comes_in_with_its_key():
+def test_while_redis_is_away_known_charge_points_connect_with_their_remembered_key():
     s, r, g = one(server_workers=2)
     for name in ("CP1", "CP2"):
         allow(r, name)
-    # Learned by one worker; the other one knows it, too.
+    # One worker has accepted the key, and the other one remembers it too.
     assert status(g, "CP1") == 101
     s.kill()
     down(g)
     for _ in range(12):
         assert status(g, "CP1") == 101
     assert g.stat("auth_remembered") == 12
-    # Another key may be the new one of the charge point: only Redis can decide that,
-    # later.
+    # Another key may be the new key of the charge point. Only Redis can decide that, when it
+    # is there again.
     c, answer = handshake(g, "CP1", NEW)
     assert answer.status == 503 and int(answer["Retry-After"]) > 0
     assert status(g, "CP2") == 503 and status(g, "stranger") == 503
@@ -159,9 +159,9 @@ def test_a_key_that_was_removed_is_not_accepted_while_redis_is_away():
         assert status(g, name) == 101
     allow(r, "GONE", "none")
     allow(r, "CHANGED", NEW)
-    assert status(g, "GONE") == 404  # from this the gateway learns the key
+    assert status(g, "GONE") == 404  # after this the gateway forgets the key
     assert status(g, "CHANGED") == 401
-    assert status(g, "SAME", NEW) == 401  # a wrong key changes nothing
+    assert status(g, "SAME", NEW) == 401  # a wrong key does not change the remembered one
     s.kill()
     down(g)
     assert status(g, "GONE") == 503
@@ -170,7 +170,7 @@ def test_a_key_that_was_removed_is_not_accepted_while_redis_is_away():
 
 
 @fleet.tidy
-def test_remember_0_lets_no_charge_point_in_while_redis_is_away():
+def test_with_remember_0_no_charge_point_connects_while_redis_is_away():
     s, r, g = one(auth_remember="0s")
     allow(r, "CP1")
     assert status(g, "CP1") == 101
@@ -180,7 +180,7 @@ def test_remember_0_lets_no_charge_point_in_while_redis_is_away():
 
 
 @fleet.tidy
-def test_a_silent_redis_delays_a_handshake_and_nothing_else():
+def test_a_redis_that_does_not_answer_delays_only_handshakes():
     s, r, g = one(auth_timeout="300ms", redis_timeout="30s")
     for name in ("CP1", "CP2"):
         allow(r, name)
@@ -192,12 +192,12 @@ def test_a_silent_redis_delays_a_handshake_and_nothing_else():
     assert status(g, "CP3") == 503
     assert g.stat("redis_shards_ready") == 1
     here.call("Heartbeat")
-    # A client that leaves, or sends more, while it waits for Redis leaves nothing
+    # A client that leaves or sends further bytes while it waits for Redis leaves nothing
     # behind.
     waiting = [Charger(g, "W%d" % i, open=False) for i in range(20)]
     for i, c in enumerate(waiting):
         c.raw(c.request(headers=basic(c.identity, KEY)))
-    poll(lambda: g.stat("auth_asked") >= 20 + 4, what="all to be asked about")
+    poll(lambda: g.stat("auth_asked") >= 20 + 4, what="the questions about all charge points")
     for i, c in enumerate(waiting):
         if i % 2:
             c.reset()
@@ -206,7 +206,7 @@ def test_a_silent_redis_delays_a_handshake_and_nothing_else():
     poll(lambda: g.stat("handshaking") == 0, what="the end of all handshakes")
     here.call("Heartbeat")
     s.signal(signal.SIGCONT)
-    # Late answers of Redis do not belong to a waiting handshake, and are dropped.
+    # Late replies of Redis belong to no waiting handshake, and are dropped.
     poll(lambda: status(g, "CP3") == 404)
     assert status(g, "CP1") == 101
     here.close()
@@ -214,7 +214,7 @@ def test_a_silent_redis_delays_a_handshake_and_nothing_else():
 
 
 @fleet.tidy
-def test_bytes_right_after_the_request_are_kept():
+def test_bytes_that_follow_the_request_are_kept():
     s = fleet.redis()
     g = gateway(s)
     allow(s.client(), "CP1")
@@ -230,7 +230,7 @@ def test_bytes_right_after_the_request_are_kept():
 
 
 @fleet.tidy
-def test_a_storm_is_answered():
+def test_many_handshakes_at_once_are_all_answered():
     s, r, g = one(server_workers=2)
     names = ["S%03d" % i for i in range(400)]
     for name in names[::2]:
@@ -264,7 +264,7 @@ def test_a_new_key_is_in_redis_before_the_charge_point_has_it():
     id, action, _ = c.take()[:3]
     assert action == "ChangeConfiguration" and stored(r)[1].startswith("sha256:")
     assert status(g, "CP1") == 101 and status(g, "CP1", "00" * 20) == 401
-    c = Charger(g, "CP1", headers=basic("CP1", KEY))   # the command is uncertain
+    c = Charger(g, "CP1", headers=basic("CP1", KEY))   # the former command ends as uncertain
     assert h.wait()["outcome"] == "uncertain"
     c.boot()
     h = send_key(g, "CP1")
@@ -272,7 +272,7 @@ def test_a_new_key_is_in_redis_before_the_charge_point_has_it():
     assert h.wait()["outcome"] == "result"
     old, new = stored(r)
     assert status(g, "CP1") == 101 and status(g, "CP1", NEW) == 101
-    poll(lambda: stored(r) == [new, None], what="the new key to be the key")
+    poll(lambda: stored(r) == [new, None], what="the replacement of the key by the new key")
     assert status(g, "CP1") == 401 and status(g, "CP1", NEW) == 101
     assert g.stat("auth_new_key") == 1
 
@@ -300,12 +300,12 @@ def test_a_refused_new_key_does_not_remove_an_earlier_one():
     k1, k2, k3 = "a1" * 20, "b2" * 20, "c3" * 20
     send(k1, "Accepted")
     send(k2, "Rejected")
-    send(k1, "Rejected")  # the charge point has it already
+    send(k1, "Rejected")  # the charge point has this key already
     poll(lambda: status(g, "CP1", k2) == 401)
     assert status(g, "CP1") == 101
     c = Charger(g, "CP1", headers=basic("CP1", KEY))
     c.boot()
-    send(k3, "Accepted")  # it replaces the first one, which was not used
+    send(k3, "Accepted")  # this key replaces the first new key, which was not used
     poll(lambda: status(g, "CP1", k1) == 401)
     assert status(g, "CP1") == 101 and status(g, "CP1", k3) == 101
     poll(lambda: status(g, "CP1") == 401)
@@ -313,7 +313,7 @@ def test_a_refused_new_key_does_not_remove_an_earlier_one():
 
 
 @fleet.tidy
-def test_an_identity_cannot_be_a_key_in_redis():
+def test_an_identity_that_looks_like_a_key_in_redis_is_refused():
     s = fleet.redis()
     r = s.client()
     g = fleet.gateway(s, "a")
@@ -330,32 +330,32 @@ def test_an_identity_cannot_be_a_key_in_redis():
         assert h.wait()["outcome"] == "result"
         assert r("FCALL", "ocppd_session", 1, name)
         c.close()
-    # The library does not accept such a key either, behind its stream or not.
+    # The library does not accept such a key either, with or without its stream.
     for key in ("{ocppd:events:0}{ocppd:events:0}VICTIM",):
         try:
             r("FCALL", "ocppd_auth", 1, key, "none")
-            raise AssertionError("it was taken")
+            raise AssertionError("the library has accepted the key")
         except Error as e:
             assert "is not the identity" in str(e), e
 
 
 @fleet.tidy
-def test_a_new_key_waits_for_redis_and_other_commands_behind_it():
-    s, r, g = one(ocpp_message_timeout="60s")  # longer than any silence in this test
+def test_a_new_key_waits_for_redis_and_the_following_commands_wait_for_it():
+    s, r, g = one(ocpp_message_timeout="60s")  # longer than Redis is stopped in this test
     c = admitted(g, r, "CP1")
     s.kill()
     down(g)
     h = send_key(g, "CP1")
     poll(lambda: g.show("CP1")["connection"]["commandsPending"] == 1)
-    c.call("Heartbeat")  # the next message is the answer: the command was not sent
+    c.call("Heartbeat")  # the next message is this answer, so the command was not sent
     s.start()
     r = s.client()
     id, action, _ = c.take()[:3]
     assert action == "ChangeConfiguration" and stored(r)[1]
     c.result(id, {"status": "Accepted"})
     assert h.wait()["outcome"] == "result"
-    # The command is not sent while Redis is silent, however often the gateway
-    # checks.
+    # The command is not sent while Redis does not answer, however often the gateway checks
+    # it.
     s.signal(signal.SIGSTOP)
     h = send_key(g, "CP1", "cd" * 20)
     poll(lambda: g.show("CP1")["connection"]["commandsPending"] == 1)

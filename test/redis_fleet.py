@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Several gateways on one Redis: real daemons, a real server, and charge points that
-move, fall silent and come back. OCPPD_TEST_LONG=1 takes the time that the figures in
-ocppd-redis(7) need (ten thousand moves, half a minute of a stopped server)."""
+"""Several gateways with one Redis: real daemons, a real server, and charge points that move,
+stop answering and reconnect. OCPPD_TEST_LONG=1 takes the time that the figures in
+ocppd-redis(7) need (ten thousand moves, a server that is stopped for half a minute)."""
 
 import itertools
 import subprocess
@@ -19,9 +19,9 @@ _names = itertools.count(1)
 
 
 def redis(*options, **kw):
-    """A server of this test; stopped when the test is over. What it has
-    acknowledged is there after a kill: with appendfsync everysec, Redis holds
-    back its writes for up to 2 s while the disk is slow."""
+    """Returns a server, which is stopped at the end of the test. After a kill it has all
+    acknowledged data. (With appendfsync everysec, Redis would delay its writes by up to 2 s
+    while the disk is slow.)"""
     if "--appendfsync" not in options:
         options += ("--appendfsync", "always")
     s = Server("--appendonly", "yes", *options, **kw)
@@ -37,7 +37,7 @@ def gateway(s, node, **settings):
     settings.setdefault("redis_session_ttl", "3s")
     settings.setdefault("ocpp_call_hold", "0s")
     settings.setdefault("server_workers", 1)
-    settings.setdefault("websocket_idle_timeout", "60s")  # charge points that do not read
+    settings.setdefault("websocket_idle_timeout", "60s")  # for charge points that do not read
     g = Gateway(server_node=node, **settings)
     poll(lambda: g.stat("redis_shards_ready") >= 1, what="the connection to Redis")
     wait_ids(g)
@@ -46,7 +46,7 @@ def gateway(s, node, **settings):
 
 def wait_ids(g):
     ids = g.state_dir + "/transaction-ids-ocppd"
-    poll(lambda: os.path.exists(ids) and os.path.getsize(ids), what="transaction ids")
+    poll(lambda: os.path.exists(ids) and os.path.getsize(ids), what="the first transaction ids")
 
 
 def fcall(r, name, *args):
@@ -83,8 +83,7 @@ def two():
 
 
 def held(g, r, cp, node):
-    """Returns a charge point that has booted, and whose session the gateway
-    has claimed."""
+    """Returns a charge point that has booted and whose session the gateway has claimed."""
     c = Charger(g, cp)
     c.boot()
     held_by(r, cp, node)
@@ -101,7 +100,7 @@ def outcomes(r, cp=None, stream=EV):
 
 
 def outcome(r, cp, name, timeout=DEADLINE):
-    """Returns the one outcome of a command."""
+    """Waits for the one outcome of a command, and returns it."""
     got = poll(lambda: outcomes(r, cp).get(name), timeout, "the outcome of " + name)
     assert len(got) == 1, got
     assert fcall(r, "command", cp, name)["outcome"] == got[0]
@@ -120,7 +119,7 @@ def wait_event(r, cp, type, n=1):
 
 
 def tidy(test):
-    """Stops the test's servers, even if the test fails."""
+    """Decorates a test: its servers are stopped, even if it fails."""
     def run():
         try:
             test()
@@ -131,7 +130,7 @@ def tidy(test):
     return run
 
 
-# --- up -----------------------------------------------------------------------
+# --- from the gateway to Redis -----------------------------------------------------
 
 
 @tidy
@@ -154,7 +153,7 @@ def test_events_arrive_flat_in_order_and_byte_for_byte():
 
 
 @tidy
-def test_what_is_sent_to_two_gateways_is_in_the_stream_once():
+def test_messages_that_are_sent_to_two_gateways_are_in_the_stream_once():
     s, r, a, b = two()
     c = Charger(a, "TWICE")
     id = c.start()["transactionId"]
@@ -167,10 +166,10 @@ def test_what_is_sent_to_two_gateways_is_in_the_stream_once():
             c.put(action, payload, "%s %d" % (action, n))
             assert c.get("%s %d" % (action, n)) == {}
     tell(c, 1)
-    s.kill()  # what the other gateway acknowledges is shipped later
+    s.kill()  # the other gateway ships its acknowledged events later
     d = Charger(b, "TWICE")
     tell(d, 1)
-    # The same bytes under another message id are another MeterValues: a charge point
+    # The same bytes with another message id are other MeterValues, because a charge point
     # without a clock sends equal ones.
     d.put("MeterValues", meter, "m2")
     assert d.get("m2") == {}
@@ -182,12 +181,12 @@ def test_what_is_sent_to_two_gateways_is_in_the_stream_once():
         poll(lambda: ids <= {e["eventId"] for e in r.entries(EV)} and g.stat("ship_lag_ms") == 0)
     assert len(events(r, "TWICE", "transaction.stopped")) == 1
     assert len(events(r, "TWICE", "transaction.meter_values")) == 2
-    assert len(b.events("transaction.stopped")) == 1  # the events that it has acknowledged
+    assert len(b.events("transaction.stopped")) == 1  # its journal has the acknowledged event
 
 
 @tidy
-def test_equal_messages_of_two_transactions_with_one_id_are_both_in_the_stream():
-    """A platform may give any id, also one that was given before."""
+def test_equal_messages_of_two_transactions_with_the_same_id_are_both_in_the_stream():
+    """A platform may choose any id, also one that it has used before."""
     s, r, g = one(answers_StartTransaction="platform")
     c = Charger(g, "SAME")
     for n in (1, 2, 3):
@@ -203,7 +202,7 @@ def test_equal_messages_of_two_transactions_with_one_id_are_both_in_the_stream()
 
 
 @tidy
-def test_charge_points_are_served_while_redis_is_away_and_all_is_shipped_in_order():
+def test_charge_points_are_served_while_redis_is_away_and_events_are_shipped_in_order():
     s = redis()
     g = gateway(s, "a")
     c = Charger(g, "CP1")
@@ -211,7 +210,7 @@ def test_charge_points_are_served_while_redis_is_away_and_all_is_shipped_in_orde
     s.kill()
     ids = [c.start(meter=i)["transactionId"] for i in range(30)]
     assert len(set(ids)) == 30
-    d = Charger(g, "CP2")  # connections are accepted all the same
+    d = Charger(g, "CP2")  # connections are still accepted
     d.boot()
     poll(lambda: g.stat("ship_lag_ms") > 0, what="a lag")
     assert g.tell("health")["redis"]["status"] != "ready"
@@ -226,14 +225,14 @@ def test_charge_points_are_served_while_redis_is_away_and_all_is_shipped_in_orde
 
 
 @tidy
-def test_the_lag_counts_from_the_oldest_event_also_after_a_restart():
+def test_the_lag_is_the_age_of_the_oldest_event_also_after_a_restart():
     s = redis()
     g = gateway(s, "a", server_workers=2)
     c = Charger(g, "CP1", worker=1)
     c.boot()
     held_by(s.client(), "CP1", "a")
-    # A quiet time is no lag: it begins with the first event that waits. The files
-    # with what was shipped are written each 5 s.
+    # Time without events is not a lag: the lag begins with the first event that waits. The
+    # state of shipping is written to files every 5 s.
     poll(lambda: g.stat("ship_lag_ms") == 0 and all(
         os.path.exists(g.state_dir + "/journal/w%03d.shipped" % slot)
         for slot in (0, 1)))
@@ -248,7 +247,7 @@ def test_the_lag_counts_from_the_oldest_event_also_after_a_restart():
         poll(lambda: time.monotonic() - began > 4)
         started = time.monotonic()
         g.start()
-        # Slot 1 has the event: of its worker, then without one.
+        # Slot 1 has the event: first with its worker, then without a worker.
         lag = poll(lambda: g.stat("ship_lag_ms") >= 1000 * (started - began)
                    and g.stat("ship_lag_ms"), 5, "the lag of the event")
         assert lag <= (time.monotonic() - began) * 1000 + 1, lag
@@ -258,9 +257,9 @@ def test_the_lag_counts_from_the_oldest_event_also_after_a_restart():
 
 
 @tidy
-def test_a_server_that_dies_with_a_full_window_gets_everything_again():
-    """More requests are under way to the server than may be unanswered: after its
-    death none of them counts as under way any more."""
+def test_a_server_that_dies_with_a_full_window_gets_all_requests_again():
+    """More requests were sent to the server than may be unanswered. After its death none of
+    them counts as unanswered any more."""
     s = redis()
     g = gateway(s, "a")
     c = Charger(g, "FULL")
@@ -278,7 +277,7 @@ def test_a_server_that_dies_with_a_full_window_gets_everything_again():
 
 
 @tidy
-def test_a_successor_ships_on_where_its_worker_died():
+def test_a_successor_ships_the_events_of_its_dead_worker():
     s, r, g = one()
     for i in range(5):
         c = Charger(g, "K%d" % i)
@@ -294,7 +293,7 @@ def test_a_successor_ships_on_where_its_worker_died():
 
 
 @tidy
-def test_journals_of_workers_that_are_no_more_are_shipped_too():
+def test_journals_of_former_worker_slots_are_shipped_too():
     s, r, g = one(server_workers=3)
     s.kill()
     chargers = [Charger(g, "O%d" % w, worker=w) for w in range(3)]
@@ -311,7 +310,7 @@ def test_journals_of_workers_that_are_no_more_are_shipped_too():
 
 
 @tidy
-def test_a_server_that_lost_its_last_second_gets_it_again():
+def test_a_server_that_lost_its_last_second_gets_the_events_again():
     s = redis("--appendfsync", "no")
     r = s.client()
     g = gateway(s, "a")
@@ -338,11 +337,11 @@ def test_a_server_that_lost_its_last_second_gets_it_again():
     wait_event(r, "CP1", "transaction.started")
     assert poll(lambda: outcomes(r, "CP1").get("lost")) == ["result"]
     got = [e["eventId"] for e in r.entries(EV)]
-    assert len(got) == len(set(got)) == before + 3  # command.sent, command.response, the start
+    assert len(got) == len(set(got)) == before + 3  # command.sent, command.response, transaction.started
 
 
 @tidy
-def test_streams_are_trimmed_behind_the_groups_and_cut_with_an_alarm():
+def test_acknowledged_events_are_removed_and_those_above_the_limit_with_a_warning():
     s, r, g = one(redis_stream_max=1000)
     c = Charger(g, "CP1")
     r("XGROUP", "CREATE", EV, "slow", "0", "MKSTREAM")
@@ -358,11 +357,11 @@ def test_streams_are_trimmed_behind_the_groups_and_cut_with_an_alarm():
                                       "info": str(i)})
         i += 1
     poll(lambda: g.stat("trimmed_unread") > 0, 15, "the cut")
-    poll(lambda: r("XLEN", EV) <= 1100, what="the cut of the rest")
+    poll(lambda: r("XLEN", EV) <= 1100, what="removal of the events above the limit")
 
 
 @tidy
-def test_without_a_group_events_go_by_age():
+def test_without_a_group_events_are_removed_by_age():
     s = redis("--stream-node-max-entries", "10")
     r = s.client()
     g = gateway(s, "a", redis_stream_age="1s")
@@ -386,19 +385,19 @@ def test_a_charge_point_moves_and_its_half_open_connection_is_closed():
     i, _, _ = new.take()
     new.result(i, {"status": "Accepted"})
     assert outcome(r, "CP1", "there") == "result"
-    # The end of the old session takes nothing from the new one.
+    # The end of the old session does not affect the new one.
     assert session(r, "CP1")["node"] == "b" and not new.ended()
     assert b.stat("claims_stale") == 0
 
 
 @tidy
-def test_connections_made_while_redis_was_away_are_sorted_out_by_age():
+def test_of_two_connections_made_while_redis_was_away_the_newer_one_wins():
     s, r, a, b = two()
     s.kill()
     poll(lambda: a.stat("redis_shards_ready") == 0 and b.stat("redis_shards_ready") == 0)
     first = Charger(a, "CP1")
     first.boot()
-    # The clocks of the gateways agree only as exactly as Redis answers quickly.
+    # The clocks of the gateways agree only as exactly as Redis replies quickly.
     began = time.monotonic()
     poll(lambda: time.monotonic() > began + 0.3 * SLOW)
     second = Charger(b, "CP1")
@@ -411,13 +410,13 @@ def test_connections_made_while_redis_was_away_are_sorted_out_by_age():
 
 
 @tidy
-def test_a_claim_whose_answer_was_lost_leaves_no_session_behind():
+def test_a_claim_whose_reply_was_lost_leaves_no_session():
     s, r, g = one(redis_timeout="1500ms")
     s.signal(signal.SIGSTOP)
-    # The handshake waits 500 ms for the epoch; then its claim is in the server's
-    # socket.
+    # The handshake waits 500 ms for the epoch; then its claim is in the server's socket
+    # buffer.
     c = Charger(g, "CP1")
-    poll(lambda: g.stat("redis_shards_ready") == 0, what="the end of patience")
+    poll(lambda: g.stat("redis_shards_ready") == 0, what="the end of redis.timeout")
     c.close()
     poll(lambda: not g.online("CP1"))
     s.signal(signal.SIGCONT)
@@ -425,15 +424,15 @@ def test_a_claim_whose_answer_was_lost_leaves_no_session_behind():
     def over():
         got = session(r, "CP1")
         return got and got["state"] == "offline"
-    poll(over, what="the session's end")
+    poll(over, what="the end of the session in Redis")
 
 
 @tidy
-def test_sessions_of_a_dead_node_are_lost_and_commands_wait_for_the_next():
+def test_sessions_of_a_dead_node_are_lost_and_commands_wait_for_the_next_session():
     s, r, a, b = two()
     c = held(a, r, "CP1", "a")
     a.kill_everything()
-    poll(lambda: session(r, "CP1")["state"] == "lost", what="the lost session")
+    poll(lambda: session(r, "CP1")["state"] == "lost", what="the state `lost` of the session")
     order(r, "CP1", commandId="w", ifOffline="wait")
     assert order(r, "CP1", commandId="f")["outcome"] == "offline"
     d = Charger(b, "CP1")
@@ -451,11 +450,11 @@ def test_two_gateways_of_one_name_are_reported_in_the_log():
     first.wait_log("another gateway uses the name same/0", 15)
 
 
-# --- down -----------------------------------------------------------------------------
+# --- from Redis to the charge point ----------------------------------------------------
 
 
 @tidy
-def test_every_outcome_of_a_command():
+def test_a_command_in_redis_ends_with_the_right_outcome():
     s, r, g = one(ocpp_message_timeout="1s")
     c = held(g, r, "CP1", "a")
     order(r, "CP1", commandId="result")
@@ -489,7 +488,7 @@ def test_every_outcome_of_a_command():
 
 
 @tidy
-def test_a_command_sent_before_a_crash_is_sent_again_only_if_idempotent():
+def test_a_command_sent_before_a_crash_is_sent_again_only_if_it_is_idempotent():
     s, r, g = one()
     c = Charger(g, "CP1")
     c.boot()
@@ -540,9 +539,9 @@ def test_an_answer_given_while_redis_is_away_is_not_lost():
 
 
 @tidy
-def test_a_session_is_claimed_again_before_its_outcome_can_be_reported():
-    """The server refuses the outcome and takes the claim that follows, as it may when
-    its memory is short. The claim must not say that nothing was sent."""
+def test_a_claim_before_a_refused_outcome_reports_the_command_as_in_flight():
+    """The server refuses the outcome and accepts the claim that follows, which may happen when
+    its memory is short. The claim must not report that no command is in flight."""
     s = redis()
     r = s.client()
     g = gateway(s, "a")
@@ -557,7 +556,7 @@ def test_a_session_is_claimed_again_before_its_outcome_can_be_reported():
     i, action, _ = c.take()
     assert action == "Reset"
     c.result(i, {"status": "Accepted"})
-    poll(lambda: g.stat("outcomes_waiting") == 1, what="an outcome that was refused")
+    poll(lambda: g.stat("outcomes_waiting") == 1, what="a refused outcome")
     claims = g.stat("claims")
     r("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     poll(lambda: g.stat("claims") > claims, what="the next claim")
@@ -574,7 +573,7 @@ def test_a_session_is_claimed_again_before_its_outcome_can_be_reported():
 
 
 @tidy
-def test_the_platform_answers_or_the_fallback_does():
+def test_a_call_gets_the_answer_of_the_platform_or_the_fallback():
     s = redis()
     r = s.client()
     g = gateway(s, "a", answers_Authorize="platform", answers_Authorize_fallback="blocked",
@@ -613,7 +612,7 @@ def test_the_platform_answers_or_the_fallback_does():
     assert last("authorization.requested", "platform", {"idTagInfo": {"status": "ConcurrentTx"}})["question"] \
         == e["replyToken"]
     assert r("FCALL", "ocppd_answer", 1, "CP1", e["replyToken"], "{}") == "late"
-    # First an invalid answer, then none: the fallback.
+    # The platform answers invalidly and then no more, so the fallback is sent.
     i = c.put("Authorize", {"idTag": "U"})
     done, e = answer("Authorize", '{"idTagInfo":{"status":"Maybe"}}')
     assert done.startswith("invalid: idTagInfo: "), done
@@ -622,8 +621,8 @@ def test_the_platform_answers_or_the_fallback_does():
     poll(lambda: len(events(r, "CP1", "authorization.requested")) == 2)
     last("authorization.requested", "fallback", {"idTagInfo": {"status": "Blocked"}})
     assert r("FCALL", "ocppd_answer", 1, "CP1", e["replyToken"], '{"idTagInfo":{"status":"Accepted"}}') == "late"
-    # A payload that the function accepts and the schema does not: the platform may
-    # answer again.
+    # The function accepts this payload, but it breaks the schema. The platform may answer
+    # again.
     i = c.put("Authorize", {"idTag": "V"})
     done, e = answer("Authorize", '{"idTagInfo":{"status":"Accepted","expiryDate":"2026-02-30T00:00:00Z"}}')
     assert done == "taken"
@@ -634,8 +633,8 @@ def test_the_platform_answers_or_the_fallback_does():
     poll(again)
     assert c.get(i) == {"idTagInfo": {"status": "Expired"}}
     assert g.stat("platform_refused") == 1
-    # A transaction that the platform numbers; when it is sent again, it is the same
-    # one.
+    # The platform chooses the id of a transaction. When its StartTransaction is sent again, it
+    # is the same transaction.
     ask = dict(connectorId=1, idTag="T", meterStart=0, timestamp="2026-01-31T12:00:00Z")
     i = c.put("StartTransaction", ask)
     k = c.put("StartTransaction", ask)
@@ -649,9 +648,9 @@ def test_the_platform_answers_or_the_fallback_does():
 
 
 @tidy
-def test_an_answer_of_the_platform_that_would_end_the_connection_is_not_given():
-    """It does not fit into the output of a connection. The platform may give a shorter
-    one; otherwise the fallback is given."""
+def test_an_answer_of_the_platform_that_would_end_the_connection_is_not_sent():
+    """The answer is too long for the output buffer of the connection. The platform may give a
+    shorter one; otherwise the fallback is sent."""
     s = redis()
     r = s.client()
     g = gateway(s, "a", answers_DataTransfer="platform", websocket_max_output_size="16KiB")
@@ -676,24 +675,24 @@ def test_an_answer_of_the_platform_that_would_end_the_connection_is_not_given():
 def test_requests_are_counted_until_they_are_answered():
     s, r, g = one(redis_timeout="20s")
     c = held(g, r, "CP1", "a")
-    poll(lambda: g.stat("redis_pending") == 0, what="the answers")
+    poll(lambda: g.stat("redis_pending") == 0, what="the replies to all requests")
     s.signal(signal.SIGSTOP)
-    c.start()  # it is the event of a request
-    poll(lambda: g.stat("redis_pending") > 0, what="a request without an answer")
+    c.start()  # its event is sent to Redis
+    poll(lambda: g.stat("redis_pending") > 0, what="a request without a reply")
     text = g.run("-p", "stats").stdout
     assert re.search(r"^ocppd_redis_requests_pending(\{.*\})? [1-9]", text, re.M), text
     s.signal(signal.SIGCONT)
-    poll(lambda: g.stat("redis_pending") == 0, what="the answers")
-    # A platform that never answers is not waited for any longer.
+    poll(lambda: g.stat("redis_pending") == 0, what="the replies to all requests")
+    # The question to a platform that does not answer ends.
     s.signal(signal.SIGSTOP)
     c.start()
-    poll(lambda: g.stat("redis_pending") > 0, what="a request without an answer")
+    poll(lambda: g.stat("redis_pending") > 0, what="a request without a reply")
     s.kill()
-    poll(lambda: g.stat("redis_pending") == 0, what="the end of the connection")
+    poll(lambda: g.stat("redis_pending") == 0, what="the end of the connection to Redis")
 
 
 @tidy
-def test_a_stopped_redis_drops_no_connection_and_the_platforms_answers_fall_back():
+def test_while_redis_is_stopped_no_connection_is_closed_and_fallbacks_are_sent():
     s, r, g = one(answers_Authorize="platform")
     c = held(g, r, "CP1", "a")
     s.signal(signal.SIGSTOP)
@@ -716,7 +715,7 @@ def test_a_stopped_redis_drops_no_connection_and_the_platforms_answers_fall_back
 
 
 @tidy
-def test_transaction_ids_are_unique_over_nodes_and_outlast_redis():
+def test_transaction_ids_are_unique_over_nodes_even_if_redis_loses_its_data():
     s = redis()
     a, b = gateway(s, "a", server_workers=2), gateway(s, "b", server_workers=2)
     chargers = [Charger(g, "T%d" % i) for i, g in enumerate((a, b, a, b))]
@@ -734,8 +733,8 @@ def test_transaction_ids_are_unique_over_nodes_and_outlast_redis():
 
 
 @tidy
-def test_a_password_file_that_is_a_pipe_stops_nothing():
-    """Opening a pipe without a writer would hold the thread that looks up names."""
+def test_a_password_file_that_is_a_pipe_does_not_stop_other_connections():
+    """Opening a pipe without a writer would block the thread that looks up names."""
     s = redis("--requirepass", "secret")
     g = Gateway(start=False, redis_host="127.0.0.1", redis_port=s.port,
                 server_workers=1)
@@ -754,7 +753,7 @@ def test_a_password_file_that_is_a_pipe_stops_nothing():
 
 
 @tidy
-def test_each_trouble_of_the_server_has_its_line_and_its_word():
+def test_each_fault_of_the_server_has_its_line_in_the_log_and_its_status():
     s = redis("--requirepass", "secret")
     g = Gateway(server_node="a", redis_host="127.0.0.1", redis_port=s.port, server_workers=1,
                 websocket_idle_timeout="60s")
@@ -777,8 +776,8 @@ def test_each_trouble_of_the_server_has_its_line_and_its_word():
     def of_cp1():
         return sum(e.get("chargePointId") == "CP1" for e in r.entries(EV))
     poll(lambda: of_cp1() == 2)
-    wait_ids(g)  # a server without memory gives no ids
-    # The server has no memory: nothing is lost, and the gateway goes on by itself.
+    wait_ids(g)  # without memory the server reserves no ids
+    # The server has no memory: no event is lost, and the gateway continues without help.
     r("CONFIG", "SET", "maxmemory", "1")
     c.start()
     g.wait_log("OOM .*events wait in the journal")
@@ -805,12 +804,12 @@ def test_each_trouble_of_the_server_has_its_line_and_its_word():
     poll(lambda: of_cp1() == 5, 20, "the functions' return")
 
 
-# --- much at once ------------------------------------------------------------------------------
+# --- load and disturbances ---------------------------------------------------------------------
 
 
 def storm(s, gateways, seconds, disturb, chargers=6):
-    """Charge points charge and move, a backend sends commands to them, and there are
-    disturbances; returns what was acknowledged and what was sent."""
+    """Charge points have sessions and move, a platform sends commands to them, and there are
+    disturbances. Returns the acknowledged transactions and the commands."""
     stop = threading.Event()
     acked, sent, lock = [], [], threading.Lock()
 
@@ -867,7 +866,7 @@ def storm(s, gateways, seconds, disturb, chargers=6):
     end = time.monotonic() + seconds
 
     def until(done, more):
-        """Waits until the list has that many more entries, or the storm is over."""
+        """Waits until the list has that many further entries, or the load has ended."""
         n = len(done) + more
         while len(done) < n and time.monotonic() < end:
             time.sleep(0.005)
@@ -881,13 +880,13 @@ def storm(s, gateways, seconds, disturb, chargers=6):
 
 
 def in_order(g, r):
-    """Every event of the gateway is in the stream once, and those of a charge point
-    are in the order of their numbers."""
+    """Checks that every event of the gateway is in the stream once, and that those of each
+    charge point are in the order of their numbers."""
     poll(lambda: g.stat("redis_shards_ready") >= 1, 30, "Redis")
     want = {e["eventId"] for e in g.events("all")}
     poll(lambda: want <= {e["eventId"] for e in r.entries(EV)}, 60, "all events in the stream")
     got = [e for e in r.entries(EV) if not e["eventId"].split("-")[1].startswith("r")]
-    assert len(got) == len({e["eventId"] for e in got}), "an event is there twice"
+    assert len(got) == len({e["eventId"] for e in got}), "an event is in the stream twice"
     last = {}
     for e in got:
         assert "after" not in e
@@ -899,10 +898,9 @@ def in_order(g, r):
 
 
 @tidy
-def test_the_end_of_a_session_of_a_dead_gateway_waits_for_what_was_before_it():
-    """The event is in the journal of the session's worker, while the newest event of
-    the charge point is in another journal: the event names the one that must be
-    shipped first."""
+def test_the_end_of_a_session_of_a_dead_gateway_waits_for_earlier_events():
+    """The event is in the journal of the session's worker, and the newest event of the charge
+    point is in another journal. The event names the one that must be shipped first."""
     s = redis()
     g = gateway(s, "a", server_workers="2")
     poll(lambda: g.stat("redis_shards_ready") >= 1, 30, "Redis")
@@ -925,7 +923,7 @@ def test_the_end_of_a_session_of_a_dead_gateway_waits_for_what_was_before_it():
 
 @tidy
 def test_an_event_that_the_platform_answers_keeps_its_place_between_two_workers():
-    """The next event of the charge point, at another worker, is shipped behind it."""
+    """The next event of the charge point, at another worker, is shipped after it."""
     s = redis()
     r = s.client()
     g = gateway(s, "a", server_workers=2, answers_DataTransfer="platform")
@@ -944,17 +942,17 @@ def test_an_event_that_the_platform_answers_keeps_its_place_between_two_workers(
 
 
 def name_after(line, after):
-    """Changes the line of a journal as if it named that event as the one that must
-    be shipped first."""
+    """Changes a line of a journal so that it names that event as the one that must be shipped
+    first."""
     text = line.rpartition(',"crc32c":"')[0] + ',"after":"%s"' % after
     return text + ',"crc32c":"%08x"}' % crc32c(text.encode())
 
 
 @tidy
 def test_a_session_whose_generation_was_raised_ends_once():
-    """A claim raises the generation of a session if Redis has a higher epoch. The
-    worker that buries the session knows only the first one, and after a move the
-    beginning and the rest are in two journals."""
+    """A claim raises the generation of a session if Redis has a higher epoch. The worker that
+    ends the session of a dead worker knows only the first generation; and after a move the
+    beginning and the rest of the session are in two journals."""
     s = redis()
     r = s.client()
     g = gateway(s, "a", server_workers=2)
@@ -967,7 +965,7 @@ def test_a_session_whose_generation_was_raised_ends_once():
         r("HSET", S + "cp:" + cp, "epoch", int((time.time() + 60) * 1e6))
     claims = g.stat("claims")
     r("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    poll(lambda: g.stat("claims") == claims + len(points), what="the next claims")
+    poll(lambda: g.stat("claims") == claims + len(points), what="the next claim of each session")
     for cp, c in chargers.items():
         c.call("DataTransfer", {"vendorId": "raised"})
         begin, later = (g.wait_events(cp=cp, type=t)[0]["generation"] for t in (
@@ -977,7 +975,7 @@ def test_a_session_whose_generation_was_raised_ends_once():
     def ends():
         return {cp: [e["payload"]["reason"] for e in g.events("charge_point.disconnected", cp=cp)] for cp in points}
     g.kill_worker(0)
-    poll(lambda: all(w["state"] == "ready" for w in g.workers()) and ends()["BURIED"], what="a new worker")
+    poll(lambda: all(w["state"] == "ready" for w in g.workers()) and ends()["BURIED"], what="the readiness of a new worker")
     g.ctl("rebalance", json_=False)
     poll(lambda: "rebalance: done, 2 connections have moved" in g.log(), what="the move")
     for cp in points[1:]:
@@ -992,9 +990,9 @@ def test_a_session_whose_generation_was_raised_ends_once():
 
 
 @tidy
-def test_the_event_of_a_command_in_redis_keeps_its_id_for_itself():
-    """Its number is drawn by the gateway, and is in no journal. After the gateway
-    has died, the clock is behind that number."""
+def test_the_event_of_a_command_in_redis_has_an_id_of_its_own():
+    """The gateway draws its number, which is in no journal. After the death of the gateway the
+    clock is set back to before that number."""
     s, shim = redis(), Shim()
     r = s.client()
     shim.put(8 * CLOCK_MS, struct.pack("=q", 3600 * 1000))
@@ -1012,7 +1010,7 @@ def test_the_event_of_a_command_in_redis_keeps_its_id_for_itself():
     shim.put(8 * CLOCK_MS, struct.pack("=q", 0))
     g.start()
     _, started = poll(lambda: len(g.events("gateway.started")) == 2 and
-                      [e["eventId"] for e in g.events("gateway.started")], what="the event of the start")
+                      [e["eventId"] for e in g.events("gateway.started")], what="the event gateway.started")
     assert started > max(outcomes), (started, outcomes)
     Charger(g, "AFTER").boot()
     wait_event(r, "AFTER", "charge_point.booted")
@@ -1021,8 +1019,8 @@ def test_the_event_of_a_command_in_redis_keeps_its_id_for_itself():
 
 
 @tidy
-def test_the_first_event_of_a_start_waits_for_all_before_it():
-    """The event may have the first number that the start has drawn."""
+def test_the_first_event_of_a_start_waits_for_all_earlier_events():
+    """The event may have the first number that the new process has drawn."""
     s = redis()
     g = gateway(s, "a", server_workers="2")
     s.kill()
@@ -1043,7 +1041,7 @@ def test_the_first_event_of_a_start_waits_for_all_before_it():
     os.kill(held, signal.SIGSTOP)
     s.start()
     g.wait_log("worker 1: ships journal 1 from")
-    end = time.monotonic() + 0.3  # an event that does not wait is in the stream by then
+    end = time.monotonic() + 0.3  # an event that does not wait would be in the stream before
     poll(lambda: time.monotonic() > end)
     os.kill(held, signal.SIGCONT)
     r = s.client()
@@ -1055,8 +1053,8 @@ def test_the_first_event_of_a_start_waits_for_all_before_it():
 
 @tidy
 def test_an_event_that_names_a_later_one_does_not_wait_for_it():
-    """No gateway writes such an event: the journals were damaged, or made by hand.
-    Two events that name each other would wait for ever."""
+    """No gateway writes such an event: the journals were damaged or edited. Two events that name
+    each other would wait for ever."""
     s = redis()
     g = gateway(s, "a", server_workers="2")
     s.kill()
@@ -1077,22 +1075,22 @@ def test_an_event_that_names_a_later_one_does_not_wait_for_it():
     s.start()
     g.start()
     r = s.client()
-    for cp in ("CP0", "CP1"):  # the events behind it
+    for cp in ("CP0", "CP1"):  # the events that follow it
         poll(lambda: any(e["eventType"] == "charge_point.disconnected" and e["chargePointId"] == cp
                          for e in r.entries(EV)))
     assert [e.get("action") for e in r.entries(EV)].count("StatusNotification") == 2
 
 
 @tidy
-def test_what_was_shipped_under_another_prefix_is_shipped_under_the_new_one():
-    """The file beside the journal records what was shipped, and to which server."""
+def test_events_shipped_with_another_prefix_are_shipped_with_the_new_one_too():
+    """A file beside the journal records how far it was shipped, and to which server."""
     s = redis()
     g = gateway(s, "a")
     c = Charger(g, "CP1")
     c.boot()
     wait_event(s.client(), "CP1", "charge_point.booted")
     hints = g.state_dir + "/journal/w000.shipped"
-    poll(lambda: os.path.exists(hints), what="the file")
+    poll(lambda: os.path.exists(hints), what="the file beside the journal")
     g.stop()
     text = open(hints).read()
     assert "of ocppd id" in text, text
@@ -1113,15 +1111,15 @@ def test_numbers_in_redis_that_cannot_be_right_are_ignored():
     for epoch in wrong:
         r("XADD", S + "inbox:a/0", "*", "what", "replaced", "identity", "CP1", "by", "evil", "epoch", epoch)
     r("XADD", S + "inbox:a/0", "*", "what", "replaced", "identity", "CP1", "by", "old", "epoch", "1")
-    order(r, "CP1", commandId="behind")  # its entry is read after them
+    order(r, "CP1", commandId="behind")  # its entry is read after the wrong ones
     i, _, _ = c.take()
     c.result(i, {"status": "Accepted"})
     assert outcome(r, "CP1", "behind") == "result"
     assert session(r, "CP1")["node"] == "a" and not c.ended()
     assert g.stat("redis_unusable") == len(wrong)
     assert "-1 stands where a number from 0 to" in g.log()
-    assert g.log().count("stands where a number") == 1  # one event a minute
-    # A cursor that exists when the gateway starts.
+    assert g.log().count("stands where a number") == 1  # one line a minute
+    # The gateway finds such a cursor when it starts.
     key = next(k for k in r("KEYS", "*:cursor:*"))
     kept = r("GET", key)
     g.stop()
@@ -1130,13 +1128,13 @@ def test_numbers_in_redis_that_cannot_be_right_are_ignored():
     poll(lambda: "is not the number of an event" in g.log())
     assert "is repaired or deleted" in g.log()
     d = Charger(g, "CP2")
-    d.boot()                                # it is served meanwhile
+    d.boot()                                # the charge point is served
     r("SET", key, kept)
     wait_event(r, "CP2", "charge_point.booted")
 
 
 @tidy
-def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
+def test_the_events_of_a_charge_point_that_changes_its_worker_often_are_in_order():
     seed = int(os.environ.get("OCPPD_TEST_SEED", "7"))
     rng = random.Random(seed)
     s = redis()
@@ -1147,17 +1145,17 @@ def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
         for _ in range(n):
             cp = "H%d" % rng.randrange(12)
             c = here.pop(cp, None)
-            if c is not None and rng.random() < .5:  # otherwise it is replaced
+            if c is not None and rng.random() < .5:  # otherwise the new connection replaces the old one
                 c.sock.close()
             here[cp] = c = Charger(g, cp, worker=rng.randrange(4))
             c.boot()
             for _ in range(rng.randrange(3)):
                 c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
     hop(40)
-    s.kill()  # Redis is away, and workers and the gateway die
+    s.kill()  # while Redis is away, workers and the gateway die
     hop(40)
     g.kill_worker(rng.randrange(4))
-    poll(lambda: all(w["state"] == "ready" for w in g.workers()), what="the successor")
+    poll(lambda: all(w["state"] == "ready" for w in g.workers()), what="the readiness of all workers")
     hop(40)
     g.kill_everything()
     here.clear()
@@ -1167,7 +1165,7 @@ def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
     hop(40)
     got = in_order(g, s.client())
     assert len(got) > 400, len(got)
-    # The consumer of the manual page prints every one of them.
+    # The consumer of the manual page prints every event.
     from redis_manual import example
     p = subprocess.Popen(["/usr/bin/python3", example("consumer.py", g.dir), "127.0.0.1", str(s.port), "all", "one"],
                          stdout=subprocess.PIPE, text=True)
@@ -1175,7 +1173,7 @@ def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
         want, printed = {e["eventId"] for e in got}, set()
         while printed < want:
             line = p.stdout.readline()
-            assert line, "the consumer ended"
+            assert line, "the consumer has ended"
             printed.add(json.loads(line)["eventId"])
     finally:
         p.kill()
@@ -1183,15 +1181,15 @@ def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
 
 
 @tidy
-def test_a_first_answer_that_is_no_json_object_is_not_given():
-    """Whatever another client has written into Redis."""
+def test_a_remembered_answer_that_is_not_a_json_object_is_not_sent():
+    """Another client may have written any text into Redis."""
     s, r, a, b = two()
     for n, text in enumerate(("[", "[]", "x" * 190, "{}\0", '{"transactionId":1', "{}\n{}")):
         for state in ("known", "draft"):
             cp = "ODD%d%s" % (n, state)
             Charger(a, cp).start()
             key = S + "starts:" + cp
-            # Not before the event is shipped, which writes the state, too.
+            # Wait until the event is shipped, because that writes the state too.
             poll(lambda: [v for v in r("HVALS", key) if v.startswith("known ")])
             for fingerprint in r("HKEYS", key):
                 r("HSET", key, fingerprint, "%s 1 %s" % (state, text))
@@ -1202,8 +1200,8 @@ def test_a_first_answer_that_is_no_json_object_is_not_given():
 
 
 @tidy
-def test_a_segment_whose_first_commit_failed_is_shipped_whole():
-    """Redis comes back meanwhile, so the segment is read."""
+def test_a_segment_whose_first_commit_failed_is_shipped_completely():
+    """Redis is reachable again before that, so the segment is read from its file."""
     s = redis()
     r = s.client()
     orders = tempfile.NamedTemporaryFile(prefix="ocppd-shim-")
@@ -1225,7 +1223,7 @@ def test_a_segment_whose_first_commit_failed_is_shipped_whole():
     poll(lambda: g.stat("redis_shards_ready") == 1)
     failed = lambda: struct.unpack("=q", os.pread(orders.fileno(), 8, 8 * 18))[0]
     before = failed()
-    poll(lambda: failed() > before + 1, what="another commit that fails")
+    poll(lambda: failed() > before + 1, what="another failed commit")
     sync_fails(0, 0)
     for i in ids:
         c.get(i)
@@ -1266,7 +1264,7 @@ class Silent:
 
 
 @tidy
-def test_an_event_that_waits_for_another_worker_costs_no_work():
+def test_an_event_that_waits_for_another_worker_takes_no_processor_time():
     s = redis()
     way = Silent(s.port, b"a/0")
     g = gateway(way, "a", server_workers=2, redis_timeout="60s")
@@ -1278,30 +1276,30 @@ def test_an_event_that_waits_for_another_worker_costs_no_work():
     r = s.client()
     wait_event(r, "WAITS", "connector.status_changed")
     way.held.set()
-    for _ in range(3):  # the last one was not sent to Redis yet
+    for _ in range(3):  # the last of them is not sent to Redis yet
         c.call("StatusNotification", status)
     c = Charger(g, "WAITS", worker=1)
     c.call("StatusNotification", status)
     pid = g.worker_pid(1)
 
     def busy():
-        """Returns the seconds for which it has run or wanted to run (proc(5))."""
+        """Returns the seconds for which the worker has run or was ready to run (proc(5))."""
         with open("/proc/%d/schedstat" % pid) as f:
             return sum(map(int, f.read().split()[:2])) / 1e9
     before, began = busy(), time.monotonic()
     poll(lambda: time.monotonic() > began + 2)
     share = (busy() - before) / (time.monotonic() - began)
     c.call("Heartbeat")
-    assert g.stat("ship_lag_ms") > 1000, "nothing has waited"
+    assert g.stat("ship_lag_ms") > 1000, "no event has waited"
     way.held.clear()
     wait_event(r, "WAITS", "connector.status_changed", 5)
-    assert share < 0.5, "the worker wanted to run for %.0f %% of the time" % (100 * share)
+    assert share < 0.5, "the worker was ready to run for %.0f %% of the time" % (100 * share)
 
 
 @tidy
-def test_events_stay_in_order_if_one_between_them_is_lost():
-    """The events of a charge point on worker 0 wait to be shipped. It moves to
-    worker 1, which dies before the event that names worker 0 is written."""
+def test_events_are_shipped_in_order_if_one_between_them_is_lost():
+    """The events of a charge point on worker 0 wait to be shipped. The charge point connects to
+    worker 1, which dies before it has written the event that names worker 0."""
     s, shim = redis(), Shim()
     way = Silent(s.port, b"a/0")
     g = gateway(way, "a", server_workers=2, redis_timeout="60s", env=shim.env)
@@ -1310,23 +1308,23 @@ def test_events_stay_in_order_if_one_between_them_is_lost():
     c = Charger(g, "HOPS", worker=0)
     c.boot()
     way.held.set()
-    for _ in range(10):         # more than is sent without a reply
+    for _ in range(10):         # more events than are sent without a reply
         c.call("DataTransfer", {"vendorId": "V", "data": 250000 * "x"})
     c.close()
     [end] = poll(lambda: g.events("charge_point.disconnected"), what="the end of the first session")
     r = s.client()
     there = lambda: [e["eventId"] for e in r.entries(EV)]
-    assert end["eventId"] not in there(), "the end of the session is sent without a reply to what was before"
+    assert end["eventId"] not in there(), "the end of the session was sent before the earlier events were acknowledged"
     shim.hang(WRITE, "/w001")
     c = Charger(g, "HOPS", worker=1)
-    poll(shim.hit, what="the event of worker 1 to be held back")
+    poll(shim.hit, what="a write of worker 1 that hangs")
     g.kill_worker(1)
     shim.go_on()
-    # Nothing is known of the session, whose beginning was lost. The next one comes
-    # after what the lost event named.
+    # The session is unknown, because its beginning was lost. The next session's events follow
+    # those that the lost event named.
     Charger(g, "HOPS", worker=1)
     [_, gone] = poll(lambda: len(g.events("charge_point.connected")) == 2 and g.events("charge_point.connected"),
-                     what="the next session")
+                     what="the beginning of the next session")
     poll(lambda: g.stat("redis_shards_ready") == 2)
     poll(lambda: g.stat("ship_lag_ms") > 1000)
     way.held.clear()
@@ -1337,8 +1335,8 @@ def test_events_stay_in_order_if_one_between_them_is_lost():
 
 @tidy
 def test_a_damaged_id_of_the_journal_is_replaced():
-    """What was acknowledged before and afterwards is shipped, by both workers with
-    the same new id. A pipe in the place of a file stops no worker."""
+    """Both workers ship the events from before and after with the same new id. A pipe in place of
+    the file stops no worker."""
     s = redis()
     r = s.client()
     g = gateway(s, "a", server_workers=2)
@@ -1367,7 +1365,7 @@ def test_a_damaged_id_of_the_journal_is_replaced():
 
 
 @tidy
-def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
+def test_two_gateways_with_the_same_name_are_reported_and_lose_no_event():
     s = redis()
     r = s.client()
     a, b = gateway(s, "same"), gateway(s, "same")
@@ -1376,7 +1374,7 @@ def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
             c = Charger(g, cp)
             c.boot()
             c.close()
-        if n == 15:  # each goes on from its own cursor
+        if n == 15:  # each continues from its own cursor
             s.kill()
             s.start()
     r = s.client()
@@ -1384,16 +1382,16 @@ def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
         want = {e["eventId"] for e in g.events("all")}
         assert len(want) > 60
         poll(lambda: want <= {e["eventId"] for e in r.entries(EV)}, 30, "all events of both")
-    ids = [e["eventId"] for e in r.entries(EV)]     # events may still arrive
+    ids = [e["eventId"] for e in r.entries(EV)]     # events may still be added
     assert len(ids) == len(set(ids))
-    # No eventId can be equal to one of the other gateway, even if the numbers are.
+    # The eventIds of two gateways differ even if their numbers are equal.
     ends = [{e["eventId"].split("-", 1)[1] for e in g.events("all")} for g in (a, b)]
     assert len(ends[0]) == len(ends[1]) == 1 and ends[0] != ends[1], ends
     poll(lambda: "another gateway uses the name" in a.log() + b.log(), 20, "a line about the name")
 
 
 @tidy
-def test_what_waits_and_what_is_online_are_one_function_each():
+def test_one_function_lists_waiting_commands_and_one_lists_online_sessions():
     s, r, g = one()
     here = [Charger(g, "ON%d" % n) for n in range(5)]
     gone = Charger(g, "GONE")
@@ -1409,7 +1407,7 @@ def test_what_waits_and_what_is_online_are_one_function_each():
             found += json.loads(text)
             if cursor == "0":
                 return sorted(x["chargePointId"] for x in found if x["state"] == "online" and x["node"] == "a")
-    poll(lambda: online() == ["ON%d" % n for n in range(5)], what="who is online")
+    poll(lambda: online() == ["ON%d" % n for n in range(5)], what="the list of five online sessions")
     c = here[0]
     for n in range(3):
         order(r, "ON0", commandId="c%d" % n)
@@ -1433,7 +1431,7 @@ def test_what_waits_and_what_is_online_are_one_function_each():
 
 
 @tidy
-def test_a_counter_of_transaction_ids_that_was_lost_is_raised_again():
+def test_a_lost_counter_of_transaction_ids_is_raised_above_all_used_ids():
     s = redis()
     r = s.client()
     a = gateway(s, "a")
@@ -1466,7 +1464,7 @@ def test_a_start_sent_again_to_another_gateway_is_the_same_transaction():
     assert other["transactionId"] != id["transactionId"]
     assert again.start(meter=7) == other
     wait_event(r, "CP1", "transaction.started", 2)
-    # When the transaction has ended, an equal start is a new transaction.
+    # When the transaction has ended, an equal StartTransaction begins a new one.
     again.stop(id["transactionId"])
     wait_event(r, "CP1", "transaction.stopped")
     third = Charger(a, "CP1").start()
@@ -1483,8 +1481,8 @@ def test_a_start_that_a_dead_gateway_reserved_or_shipped_late_is_in_the_stream_o
     cut = Charger(a, "CP1")
     cut.boot()
     wait_event(r, "CP1", "charge_point.booted")
-    # The gateway reserves its answer and dies before anything is shipped: the worker
-    # is stopped as soon as the reservation exists.
+    # The gateway reserves its answer and dies before it ships: the worker is stopped as soon as
+    # the reservation exists.
     key = S + "starts:CP1"
     pid = a.worker_pid(0)
     a.deaths_expected = True
@@ -1506,7 +1504,7 @@ def test_a_start_that_a_dead_gateway_reserved_or_shipped_late_is_in_the_stream_o
 
 
 @tidy
-def test_a_start_while_redis_is_away_is_marked_as_not_looked_up():
+def test_a_start_while_redis_is_away_is_marked_as_start_unchecked():
     s = redis()
     g = gateway(s, "a")
     c = Charger(g, "CP1")
@@ -1524,7 +1522,7 @@ def test_a_start_while_redis_is_away_is_marked_as_not_looked_up():
 
 
 @tidy
-def test_generations_go_up_although_a_clock_is_a_day_ahead():
+def test_generations_increase_although_a_clock_is_a_day_ahead():
     s = redis()
     r = s.client()
     orders = tempfile.NamedTemporaryFile()
@@ -1540,8 +1538,8 @@ def test_generations_go_up_although_a_clock_is_a_day_ahead():
         c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
     poll(lambda: len(events(r, "CP1", "connector.status_changed")) == 12)
     tomorrow = (time.time() + 80000) * 1e6
-    assert max(int(e["generation"]) for e in events(r, "CP1", "charge_point.connected")) > tomorrow, "the clock was right"
-    # There is one generation for each connection, each higher than the one before.
+    assert max(int(e["generation"]) for e in events(r, "CP1", "charge_point.connected")) > tomorrow, "the clock was not ahead"
+    # Each connection has one generation, which is higher than the one before.
     opened = [int(e["generation"]) for e in events(r, "CP1", "charge_point.connected")]
     booted = [int(e["generation"]) for e in events(r, "CP1", "charge_point.booted")]
     status = [int(e["generation"]) for e in events(r, "CP1", "connector.status_changed")]
@@ -1561,17 +1559,17 @@ def judge(s, gateways, acked, sent, lost_ok=()):
     def stream():
         return {(e["chargePointId"], json.loads(e["payload"])["meterStart"])
                 for e in r.entries(EV) if e["eventType"] == "transaction.started"}
-    # The lag is stored once a second; after a start it counts from 0.
+    # The lag is stored once a second; after a start it begins with 0.
     poll(lambda: set(acked) <= stream(), 30, "each acknowledged start in the stream")
     ids = [e["eventId"] for e in r.entries(EV)]
-    assert len(ids) == len(set(ids)), "an event is there twice"
+    assert len(ids) == len(set(ids)), "an event is in the stream twice"
     found = {}
     for e in r.entries(EV):
         if e["eventType"] == "command.response":
             body = json.loads(e["payload"])
             found.setdefault((e["chargePointId"], body["commandId"]), []).append(body["outcome"])
     twice = {k: v for k, v in found.items() if len(v) != 1}
-    assert not twice, "more than one outcome: %s" % list(twice.items())[:3]
+    assert not twice, "commands with more than one outcome: %s" % list(twice.items())[:3]
     none = [x for x in sent if x[:2] not in found and x[1] not in lost_ok]
     assert not none, "%d of %d commands without an outcome, such as %s" % (len(none), len(sent), none[:3])
     kinds = {}
@@ -1581,7 +1579,7 @@ def judge(s, gateways, acked, sent, lost_ok=()):
 
 
 @tidy
-def test_kill_9_of_workers_under_load():
+def test_after_kill_9_of_workers_under_load_each_event_is_shipped_once():
     s = redis()
     gs = [gateway(s, "a", server_workers=2), gateway(s, "b", server_workers=2)]
 
@@ -1598,7 +1596,7 @@ def test_kill_9_of_workers_under_load():
 
 
 @tidy
-def test_kill_9_of_a_gateway_under_load():
+def test_after_kill_9_of_a_gateway_under_load_each_event_is_shipped_once():
     s = redis()
     gs = [gateway(s, "a"), gateway(s, "b")]
 
@@ -1622,28 +1620,28 @@ def redis_killed(policy):
         starts(1200)
         s.kill()
         kills.append(time.monotonic())
-        starts(400)     # charge points are served meanwhile
+        starts(400)     # charge points are served while Redis is away
         s.start()
     acked, sent = storm(s, gs, 30 if LONG else 6, disturb)
-    # A server that writes once a second may lose what ocppd_call acknowledged in the
-    # last second before a kill; the backend has to send it again.
+    # A server that writes once a second may lose a command that ocppd_call accepted in the last
+    # second before a kill; the platform has to send it again.
     lost_ok = [name for _, name, when in sent if policy != "always" and
                any(-0.1 < k - when < 2.5 for k in kills)]
     judge(s, gs, acked, sent, lost_ok)
 
 
 @tidy
-def test_kill_9_of_redis_that_syncs_always():
+def test_after_kill_9_of_a_redis_that_syncs_always_each_event_is_there_once():
     redis_killed("always")
 
 
 @tidy
-def test_kill_9_of_redis_that_syncs_every_second():
+def test_after_kill_9_of_a_redis_that_syncs_every_second_each_event_is_there():
     redis_killed("everysec")
 
 
 @tidy
-def test_random_moves_leave_no_stale_owner():
+def test_after_random_moves_each_identity_has_its_newest_connection():
     s = redis()
     r = s.client()
     gs = [gateway(s, "a", server_workers=2), gateway(s, "b", server_workers=2)]
@@ -1653,8 +1651,8 @@ def test_random_moves_leave_no_stale_owner():
     unlucky = []
 
     def arrive(g, cp):
-        """If two connections are closer in time than the clocks of two gateways
-        differ, they have no order: the older one may win, once."""
+        """Two connections that differ in time by less than the clocks of two gateways have no
+        order: the older one may win once."""
         for again in (True, True, False):
             try:
                 c = Charger(g, cp, timeout=10)
@@ -1674,7 +1672,7 @@ def test_random_moves_leave_no_stale_owner():
             except (Closed, OSError, TimeoutError) as e:
                 wrong.append((cp, k, repr(e)))
                 continue
-            for o in old:  # half-open from here on
+            for o in old:  # these connections are half-open from now on
                 if rnd.random() < 0.5:
                     o.reset()
                 else:
@@ -1694,7 +1692,7 @@ def test_random_moves_leave_no_stale_owner():
             c = arrive(c.g, cp)
         held_by(r, cp, c.g.settings["server_node"])
         other = gs[0] if c.g is gs[1] else gs[1]
-        poll(lambda: not other.online(cp), what="no stale owner of " + cp)
+        poll(lambda: not other.online(cp), what="the end of the old session of " + cp)
         assert not c.ended(), "the last connection was closed"
     poll(lambda: r("ZCARD", S + "due") == 0, 60, "the end of all commands")
     found = {}
@@ -1708,7 +1706,7 @@ def test_random_moves_leave_no_stale_owner():
 
 
 @tidy
-def test_top_shows_whether_redis_is_there_and_how_far_it_is_behind():
+def test_top_shows_the_connections_to_redis_and_the_lag():
     s = redis()
     g = gateway(s, "a")
     c = Charger(g, "CP1")
@@ -1716,18 +1714,18 @@ def test_top_shows_whether_redis_is_there_and_how_far_it_is_behind():
 
     def line():
         return re.search(r"^redis +ready (\d+)  behind (\d+) ms .*$", g.run("top", "-b").stdout, re.M)
-    poll(lambda: line().groups() == ("1", "0"), what="ready and not behind")
+    poll(lambda: line().groups() == ("1", "0"), what="a ready shard without a lag")
     s.kill()
     poll(lambda: g.stat("redis_shards_ready") == 0)
     c.start()
-    poll(lambda: line().group(1) == "0" and int(line().group(2)) > 0, what="how far it is behind")
+    poll(lambda: line().group(1) == "0" and int(line().group(2)) > 0, what="no ready shard and a lag")
 
 
 # --- a cluster ---------------------------------------------------------------------------------
 
 
 def cluster():
-    """Starts three masters, and a client of each."""
+    """Starts three masters. Returns a client of each."""
     nodes = [redis("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "2000")
              for _ in range(3)]
     rs = [n.client() for n in nodes]
@@ -1743,7 +1741,7 @@ def cluster():
 
 
 @tidy
-def test_a_key_that_has_moved_already_is_found_at_its_new_node():
+def test_a_key_that_has_moved_is_found_at_its_new_node():
     nodes, rs = cluster()
     g = gateway(nodes[0], "a", redis_shards=1, auth_mode="redis", auth_timeout="1s")
     slot = rs[0]("CLUSTER", "KEYSLOT", EV)
@@ -1755,7 +1753,7 @@ def test_a_key_that_has_moved_already_is_found_at_its_new_node():
     poll(lambda: g.stat("redis_shards_ready") == 1, 20)
     src("FCALL", "ocppd_auth", 2, "{%s}CP1" % EV, EV,
         "sha256:%s:%s" % (salt.hex(), hashlib.sha256(salt + key).hexdigest()))
-    # The gateway has connections to both nodes: it was redirected to the other one
+    # The gateway has connections to both nodes, because it was redirected to the other one
     # before.
     dst("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
     src("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
@@ -1771,7 +1769,7 @@ def test_a_key_that_has_moved_already_is_found_at_its_new_node():
 
 
 @tidy
-def test_a_cluster_is_followed():
+def test_a_gateway_follows_the_redirections_of_a_cluster():
     nodes, rs = cluster()
     g = gateway(nodes[0], "a", redis_shards=8)
     poll(lambda: g.stat("redis_shards_ready") == 8, 20, "all shards")
@@ -1790,13 +1788,13 @@ def test_a_cluster_is_followed():
         fcall(r, "call", key, '{"commandId":"k%d"}' % i, "Reset", '{"type":"Soft"}')
         n, _, _ = c.take()
         c.result(n, {"status": "Accepted"})
-        poll(lambda: outcomes(r, cp, stream).get("k%d" % i) == ["result"], what="the outcome")
-        poll(lambda: events(r, cp, "charge_point.booted", stream), what="the event")
+        poll(lambda: outcomes(r, cp, stream).get("k%d" % i) == ["result"], what="the result of the command")
+        poll(lambda: events(r, cp, "charge_point.booted", stream), what="the event of the boot")
         used.add(stream)
     assert len(used) > 3
 
-    # The slot of one shard moves to another node while its charge point and the
-    # platform go on.
+    # The slot of one shard moves to another node while its charge point and the platform
+    # continue.
     cp = "CL0"
     stream = "ocppd:events:%d" % (binascii.crc_hqx(cp.encode(), 0) % 8)
     key, slot = "{%s}%s" % (stream, cp), rs[0]("CLUSTER", "KEYSLOT", stream)
@@ -1812,7 +1810,7 @@ def test_a_cluster_is_followed():
     refusals = []
 
     def order_anywhere(name):
-        """Calls a function as a client of a cluster does."""
+        """Calls a function as a client of a cluster does it."""
         clients = nodes[source].client(), nodes[target].client()
 
         def once():
@@ -1824,14 +1822,14 @@ def test_a_cluster_is_followed():
                     refusals.append(str(e).split()[0])
         return json.loads(poll(once, 20, "a node that takes the call"))
     h = background(order_anywhere, "mid")
-    poll(lambda: "TRYAGAIN" in refusals, what="TRYAGAIN")
+    poll(lambda: "TRYAGAIN" in refusals, what="a refusal TRYAGAIN")
     keys = src("CLUSTER", "GETKEYSINSLOT", slot, 1000)
     assert stream in keys and len(keys) > 3
     keys.sort(key=lambda k: k != stream)  # the stream moves first
     for n, k in enumerate(keys):
         src("MIGRATE", "127.0.0.1", nodes[target].port, k, 0, 5000)
         c.call("StatusNotification", {"connectorId": n, "errorCode": "NoError", "status": "Available"})
-    while keys:  # what the gateway has written meanwhile
+    while keys:  # keys that the gateway has written meanwhile
         keys = src("CLUSTER", "GETKEYSINSLOT", slot, 1000)
         for k in keys:
             src("MIGRATE", "127.0.0.1", nodes[target].port, k, 0, 5000)

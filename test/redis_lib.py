@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The functions of worker/fleet/ocppd.lua, each on a real server: those that backends
+"""The functions of worker/fleet/ocppd.lua, each on a real server: those that platforms
 call, those that gateways call, and calls by several clients at once."""
 
 import binascii
@@ -57,7 +57,7 @@ def session(r, cp):
 
 
 def outcomes(r, cp, stream=EV):
-    """Returns the outcomes of each commandId, in order, from the stream."""
+    """Returns the outcomes of each commandId in the order of the stream."""
     out = {}
     for e in r.entries(stream):
         if e.get("eventType") == "command.response" and e["chargePointId"] == cp:
@@ -108,7 +108,7 @@ def a_late_claim_of_an_older_connection_is_stale(r):
     new = old + 5000
     _, epoch, _, _ = claim(r, "S3", "b/0", "1", new)
     assert claim(r, "S3", "a/0", "1", old)[:3] == ["stale", epoch, "b/0"]
-    # For one node the order is exact; for two, it depends on the error of their
+    # For one node the order is exact; for two nodes it depends on the error of their
     # clocks.
     _, epoch, _, _ = claim(r, "S3", "a/0", "1", new + 10)
     assert claim(r, "S3", "a/1", "1", new + 9)[0] == "stale"
@@ -128,7 +128,7 @@ def the_same_connection_keeps_its_epoch(r):
     gen = generation()
     _, epoch, _, _ = claim(r, "S5", gen=gen)
     assert claim(r, "S5", gen=gen)[1] == epoch
-    r("DEL", S + "cp:S5")  # the server has lost it
+    r("DEL", S + "cp:S5")  # the server has lost the session
     assert claim(r, "S5", gen=gen)[1] == epoch
 
 
@@ -137,7 +137,7 @@ def sessions_end_with_their_worker(r):
     _, epoch, _, _ = claim(r, "S6", "c/0", "1")
     wait_for("the lease's end", lambda: session(r, "S6")["state"] == "lost")
     assert call(r, "S6")["outcome"] == "offline"
-    node(r, "c/0", "2")  # the successor: the session of the old process stays lost
+    node(r, "c/0", "2")  # a successor: the session of the old process stays lost
     assert session(r, "S6")["state"] == "lost"
     ok, e2, former, _ = claim(r, "S6", "c/0", "2")
     assert ok == "ok" and former == "" and int(e2) > int(epoch)
@@ -177,22 +177,22 @@ def a_start_has_the_answer_that_came_first(r):
     count = lambda: sum(e["chargePointId"] == "ST" for e in r.entries(EV))
     assert shipped("a/0", 1, one, "start:" + fp[0]) == [1, "1"] and count() == 1
     assert start(0, two) == ["known", one]
-    # Two gateways have made the event: the second one is a repetition.
+    # Two gateways have made the event; the second event is a repetition.
     assert shipped("b/0", 1, one, "start:" + fp[0]) == [1, "1"] and count() == 1
-    # While the server was away, another answer was given: both are in the stream.
+    # While the server was away, another answer was given. Both events are in the stream.
     assert shipped("b/0", 2, two, "start:" + fp[0]) == [1, "2"] and count() == 2
     assert shipped("a/0", 2, "{}", "stop:2") == [1, "2"] and count() == 3
     assert start(0, "") == ["stopped", two] and start(0, one) == ["new"] and start(0, "") == ["draft", one]
-    # The StopTransaction was durable before the start was shipped.
+    # The StopTransaction was durable before the StartTransaction was shipped.
     assert r("FCALL", "ocppd_stopped", 1, "ST", 1) == 1 and start(0, "") == ["stopped", one]
     assert shipped("a/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
     assert shipped("b/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
     assert start(0, "") == ["stopped", one]
-    # The charge point has left, so it has sent no equal start since.
+    # The charge point has left, so it has not sent an equal StartTransaction since.
     left = lambda cp: r("FCALL", "ocppd_start", 1, cp, fp[0], two, "left")
     assert left("ST") == ["stopped", one] and left("ST2") == ["new"]
-    # Stops: of one transaction, once with each answer, and of the next transaction
-    # with the same id.
+    # StopTransactions: of one transaction, once with each answer, and of the next
+    # transaction with the same id.
     shipped_as = lambda at, answer, note: r(
         "FCALL", "ocppd_ship", 1, EV, "c/0", "" if at == 1 else at - 1, at, note, 10, "eventId", "%016x-c" % (6000000 * at),
         "eventType", "t", "chargePointId", "ST", "generation", 6000000 * (at // 4), "answer", answer)
@@ -205,15 +205,15 @@ def a_start_has_the_answer_that_came_first(r):
         assert shipped_as(at, answer, what) == [1, str(at)]
         before += more
         assert count() == before, (at, what)
-    # The answer that one worker has reserved was not sent: another worker of the
-    # same gateway, without Redis, sent another one. The stop comes to two gateways,
-    # and that of the second one is shipped first.
+    # One worker has reserved an answer that was not sent: another worker of the same
+    # gateway, without Redis, sent another answer. The StopTransaction is sent to two gateways,
+    # and the event of the second one is shipped first.
     seven = '{"transactionId":7}'
     assert start(67, one) == ["new"]
     assert shipped("a/0", 4, "{}", "stop:7:" + fp[68], 2) == [1, "4"] and count() == before + 1
     assert shipped("b/0", 4, seven, "start:" + fp[67], 4000000) == [1, "4"] and count() == before + 2
     assert shipped("b/0", 5, "{}", "stop:7:" + fp[68], 3) == [1, "5"] and count() == before + 2
-    # The same, and the clock of b is a day ahead, which its numbers show.
+    # The same, but the clock of b is a day ahead, as its event numbers show.
     eight, day = '{"transactionId":8}', 86400000000
     assert start(69, one) == ["new"]
     assert shipped("a/0", 5, "{}", "stop:8:" + fp[68], 2) == [1, "5"] and count() == before + 3
@@ -402,7 +402,7 @@ def an_idempotent_one_is_sent_again_first(r):
             node(r, "b/0")
         elif how == "release":
             r("FCALL", "ocppd_release", 1, cp, epoch, "idle", "a")
-        if how != "claim":  # repeated, it changes nothing
+        if how != "claim":  # a repetition changes nothing
             assert finish(r, cp, epoch, "x", "uncertain", "") == "queued"
         e2 = claim(r, cp, "b/0")[1]
         assert outcomes(r, cp) == {}, how
@@ -412,8 +412,8 @@ def an_idempotent_one_is_sent_again_first(r):
 
 
 def one_that_was_sent_once_never_ends_as_not_sent(r):
-    """An idempotent command whose connection was lost after it had been sent waits
-    again. Whatever ends it then, the charge point may have executed it."""
+    """An idempotent command whose connection was lost after it had been sent waits again. It
+    ends as uncertain in any case, because the charge point may have executed it."""
     node(r, "a/0")
     for how in ("tick", "take", "release", "cancel", "offline", "expired", "invalid", "result"):
         cp = "V-" + how
@@ -421,7 +421,7 @@ def one_that_was_sent_once_never_ends_as_not_sent(r):
         _, epoch, _, _ = claim(r, cp)
         call(r, cp, commandId="x", ifOffline=wait, idempotent="yes", deadline="60ms" if how in ("tick", "take") else "60s")
         assert take(r, cp, epoch)[1] == "x"
-        epoch = claim(r, cp)[1]  # another connection: x waits again
+        epoch = claim(r, cp)[1]  # on another connection x waits again
         assert outcomes(r, cp) == {} and state(r, cp, "x")["state"] == "queued", how
         if how == "tick":
             wait_for("the tick", lambda: node(r) and outcomes(r, cp))
@@ -446,7 +446,7 @@ def what_was_taken_and_never_left_goes_back(r):
     gen = generation()
     _, epoch, _, _ = claim(r, "B1", gen=gen)
     call(r, "B1", commandId="x"), call(r, "B1", commandId="y")
-    take(r, "B1", epoch)  # the reply is lost with the connection to the server
+    take(r, "B1", epoch)  # the connection to the server is lost before the reply
     assert claim(r, "B1", gen=gen)[3] == 2
     assert take(r, "B1", epoch)[1] == "x"
     assert claim(r, "B1", gen=gen, held="x")[3] == 1
@@ -463,7 +463,7 @@ def a_server_that_forgot_is_told_again(r):
     gen = generation()
     _, epoch, _, _ = claim(r, "B2", gen=gen)
     call(r, "B2", commandId="x"), call(r, "B2", commandId="y")
-    # The reply is lost: x was taken. Then everything is lost.
+    # The reply is lost, so x was taken. Then the server loses all data.
     assert claim(r, "B2", gen=gen, held="x")[3] == 1
     assert take(r, "B2", epoch) == ["busy", "x"]
     r("DEL", S + "cp:B2", S + "queue:B2", S + "cmd:B2/x", S + "cmd:B2/y")
@@ -471,7 +471,7 @@ def a_server_that_forgot_is_told_again(r):
     assert finish(r, "B2", epoch, "x") == "late"
     assert claim(r, "B2", gen=gen)[1] == epoch
     assert outcomes(r, "B2") == {"x": ["result"]}
-    # The reply is lost: y was finished, and another one was taken.
+    # The reply is lost: y was finished, and another command was taken.
     call(r, "B2", commandId="y")
     assert finish(r, "B2", epoch, "y") == "done" and take(r, "B2", epoch) == ["none"]
 
@@ -488,7 +488,7 @@ def answers_reach_the_worker_that_asked(r):
     assert answer(r, "A1", token, '{"status":"Accepted"}') == "late"
     assert answer(r, "A2", token, '{"status":"Accepted"}') == "unknown"
     assert answer(r, "A1", "my/node/2/77/6", "{}") == "unknown"
-    ask(r, "A1", "my/node/2/76/7")  # a process that has ended
+    ask(r, "A1", "my/node/2/76/7")  # the worker of this token has ended
     assert answer(r, "A1", "my/node/2/76/7", '{"status":"Accepted"}') == "late"
 
 
@@ -496,7 +496,7 @@ shipped = [0]
 
 
 def ask(r, cp, token, action="DataTransfer", end=False, protocol="ocpp1.6"):
-    """Ships the event of a question, or the event that ends it."""
+    """Ships the event of a question, or the event that ends the question."""
     e = ["eventId", "e", "eventType", "answer.requested", "chargePointId", cp, "protocol", protocol,
          "action", action, "payload", "{}", "question" if end else "replyToken", token]
     at = str(shipped[0]) if shipped[0] else ""
@@ -521,11 +521,11 @@ def a_question_has_one_answer_in_any_order(r):
     assert answer(r, "Q1", "q/0/1/b", good) == "taken" and close(r, "Q1", "q/0/1/b") == ["taken", good]
     ask(r, "Q1", "q/0/1/b", end=True)
     assert answer(r, "Q1", "q/0/1/b", good) == "late"
-    # It was closed before its event arrived here.
+    # The question was closed before its event was shipped.
     assert close(r, "Q1", "q/0/1/c") == ["closed"]
     ask(r, "Q1", "q/0/1/c")
     assert answer(r, "Q1", "q/0/1/c", good) == "late"
-    # The same event twice.
+    # The same event is shipped twice.
     ask(r, "Q1", "q/0/1/d")
     assert answer(r, "Q1", "q/0/1/d", good) == "taken"
     ask(r, "Q1", "q/0/1/d")
@@ -537,17 +537,17 @@ def a_question_has_one_answer_in_any_order(r):
 def a_question_that_is_asked_again_goes_on(r):
     node(r, "q/0", "1"), node(r, "q/1", "5"), node(r, "q/2", "7")
     good = '{"transactionId":7,"idTagInfo":{"status":"Accepted"}}'
-    # Either token is valid; the answer goes to the node that asked last.
+    # Either token is valid. The answer is sent to the node that asked last.
     ask(r, "Q2", "q/0/1/s1", "StartTransaction")
     ask(r, "Q2", "q/1/5/s1", "StartTransaction")
     assert close(r, "Q2", "q/0/1/s1") == ["moved"]
     assert answer(r, "Q2", "q/0/1/s1", good) == "taken" and answer(r, "Q2", "q/1/5/s1", good) == "late"
     assert r.entries(S + "inbox:q/1")[-1]["token"] == "q/1/5/s1"
-    # A node has died with the answer: the next one that asks gets it at once.
+    # A node has died with the answer. The next node that asks gets it at once.
     ask(r, "Q2", "q/2/7/s1", "StartTransaction")
     assert r.entries(S + "inbox:q/2")[-1] == {"what": "answer", "identity": "Q2", "token": "q/2/7/s1", "payload": good}
     ask(r, "Q2", "q/2/7/s1", "StartTransaction", end=True)
-    # After the end of the transaction, an equal message is a new question.
+    # When the transaction has ended, an equal message is a new question.
     ask(r, "Q2", "q/2/7/s1", "StartTransaction", end=True)
     ask(r, "Q2", "q/1/5/s1", "StartTransaction")
     assert answer(r, "Q2", "q/2/7/s1", good) == "late" and answer(r, "Q2", "q/1/5/s1", good) == "taken"
@@ -575,8 +575,8 @@ def a_useless_answer_is_refused_with_what_is_wrong(r):
                          ("[]", "not a JSON object"), ("", "not a JSON object")):
         got = answer(r, "Q3", "q/0/1/1", payload)
         assert got.startswith("invalid: ") and why in got, (payload, got)
-    # The name of a member within a string, behind an escaped quote and backslashes,
-    # is not a member.
+    # The name of a member inside a string, after an escaped quote and backslashes, is not a
+    # member.
     assert answer(r, "Q3", "q/0/1/1", '{"transactionId":-1,"idTagInfo":{"status":"Accepted","parentIdTag":"\\\\"}}') == "taken"
     ask(r, "Q3", "q/0/1/2", "StartTransaction")
     assert answer(r, "Q3", "q/0/1/2", r'{"transactionId":-1,"idTagInfo":{"status":"Accepted","parentIdTag":"\\\"status\":1.0"}}') == "taken"
@@ -585,8 +585,8 @@ def a_useless_answer_is_refused_with_what_is_wrong(r):
 
 
 def answers_are_checked_by_the_schema_of_the_version(r):
-    """Rules that hold for one version and not for another, and messages about which
-    the platform is rarely asked."""
+    """Rules that apply to one version only, and messages about which the platform is rarely
+    asked."""
     info = {"status": "Accepted"}
     message = {"format": "QRCODE", "content": "x"}
     rows = (("ocpp2.0.1", "TransactionEvent", {"updatedPersonalMessage": message}, "updatedPersonalMessage: it is not one of"),
@@ -636,8 +636,8 @@ def shipping_is_exact(r):
     one, two = {"eventId": "1", "payload": "{ }"}, {"eventId": "2"}
     before = r("XLEN", EV)
     assert ship(r, "", "1", one) == [1, "1"]
-    assert ship(r, "", "1", one) == [0, "1"]  # the reply was lost: it is not shipped twice
-    assert ship(r, "2", "3", two) == [0, "1"]  # the batch before it has failed
+    assert ship(r, "", "1", one) == [0, "1"]  # the reply was lost, and the event is not added again
+    assert ship(r, "2", "3", two) == [0, "1"]  # the batch before this one has failed
     assert ship(r, "1", "2", two) == [1, "2"]
     assert r("XLEN", EV) == before + 2 and r.entries(EV)[-2:] == [one, two]
     assert r("GET", S + "cursor:n/0") == "2"
@@ -657,7 +657,7 @@ def streams_are_trimmed_behind_all_groups(r):
     assert trim(-1000)[2] == 1000  # the group g has read nothing
     got = r("XREADGROUP", "GROUP", "g", "me", "COUNT", 800, "STREAMS", stream, ">")
     ids = [i for i, _ in got[0][1]]
-    assert trim(-1000)[2] == 1000  # read, but not acknowledged
+    assert trim(-1000)[2] == 1000  # the group has read but not acknowledged the events
     r("XACK", stream, "g", *ids[:500], *ids[600:])
     left = trim(-1000)[2]
     assert 500 <= left < 700, left  # only whole nodes of the stream are removed
@@ -667,14 +667,14 @@ def streams_are_trimmed_behind_all_groups(r):
     r("DEL", stream)
     for i in range(300):
         r("XADD", stream, "*", "a", "b")
-    assert trim(-1000)[2] < 300  # without a group: by age
+    assert trim(-1000)[2] < 300  # without a group events are removed by age
 
 
-# --- several at once ----------------------------------------------------------
+# --- several clients at once ---------------------------------------------------
 
 def several_nodes_and_backends_at_once(r):
-    """Four nodes take ten charge points from each other, crash in the middle of
-    commands, and lose replies; every command ends exactly once."""
+    """Four nodes take over ten charge points from each other, crash during commands, and lose
+    replies. Every command ends exactly once."""
     cps = ["X%d" % i for i in range(10)]
     sent, sent_lock = {}, threading.Lock()
     stop = threading.Event()
@@ -710,7 +710,7 @@ def several_nodes_and_backends_at_once(r):
                 epoch, gen = mine[cp]
                 dice = rnd.random()
                 if dice < 0.03:
-                    inc, mine = inc + 1, {}  # kill -9
+                    inc, mine = inc + 1, {}  # as after kill -9
                 elif dice < 0.06:
                     c("FCALL", "ocppd_release", 1, cp, epoch, "idle", name)
                     del mine[cp]
@@ -744,8 +744,8 @@ def several_nodes_and_backends_at_once(r):
     for t in gateways:
         t.join()
     assert not failures, failures
-    # All clients have ended; what is left ends at its deadline (which is moved to
-    # now).
+    # All clients have ended. The remaining commands end at their deadline, which is set to
+    # now.
     for member in r("ZRANGE", S + "due", 0, -1):
         cp, name = member.split("/", 1)
         if cp in cps:
@@ -777,7 +777,7 @@ def shards_agree_with_the_server(r):
     r("FUNCTION", "LOAD", library("fleet_b", 64))
     assert r("FCALL", "fleet_b_version", 0)[1] == 64
     for cp in ("CP1", "RDAM 123", "Säule 7", "x" * 48, "a{b}c", "}", "{}", "{x}"):
-        want = binascii.crc_hqx(cp.encode(), 0) % 64  # as computed by Redis' CRC16
+        want = binascii.crc_hqx(cp.encode(), 0) % 64  # the CRC16 of Redis
         text = r("FCALL", "fleet_b_call", 1, cp, '{"commandId":"k"}', "Reset", "{}")
         assert json.loads(text)["outcome"] == "offline"
         e = r.entries("fleet_b:events:%d" % want)

@@ -1,6 +1,5 @@
 #!/usr/bin/python3
-"""ocppd-redis(7): its examples are taken from the page and run, and its lists are
-complete."""
+"""ocppd-redis(7): its examples are run as they are printed, and its lists are complete."""
 
 import re as regex
 
@@ -36,7 +35,7 @@ def test_the_examples_of_the_page_work_as_printed():
     c.boot()
     fleet.held_by(r, "CP1", "a")
 
-    # A sender in the shell: a result, an error, and a wrong command.
+    # A program in the shell sends commands: a result, an error, and a wrong command.
     def command(*words):
         return subprocess.Popen([example("command.sh", g.dir), *words], env=env, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -56,7 +55,7 @@ def test_the_examples_of_the_page_work_as_printed():
     out, err = p.communicate(timeout=20)
     assert p.returncode == 2 and "OCPP action" in err, (out, err)
 
-    # A consumer that is killed in the middle goes on where it was.
+    # A consumer that is killed continues where it was.
     consumer = example("consumer.py", g.dir)
     seen = []
     for _ in range(2):
@@ -65,14 +64,14 @@ def test_the_examples_of_the_page_work_as_printed():
         want = c.start(meter=len(seen) + 1)["transactionId"]
         while True:
             line = p.stdout.readline()
-            assert line, "the consumer ended"
+            assert line, "the consumer has ended"
             seen.append(json.loads(line))
             if json.loads(seen[-1].get("answer", "{}")).get("transactionId") == want:
                 break
         p.kill()
         p.communicate()
     ids = [e["eventId"] for e in seen]
-    assert len(ids) - len(set(ids)) <= 1  # killed between its work and XACK
+    assert len(ids) - len(set(ids)) <= 1  # it may be killed between its work and XACK
     assert {e["eventType"] for e in seen} >= {"charge_point.booted", "command.response", "transaction.started"}
 
     # The platform decides which idTags may charge.
@@ -83,14 +82,14 @@ def test_the_examples_of_the_page_work_as_printed():
     p = subprocess.Popen(["/usr/bin/python3", example("authorize.py", g.dir), g.dir + "/tags", *cli],
                          start_new_session=True)
     try:
-        poll(reads, what="its XREAD")
+        poll(reads, what="the XREAD of the platform")
         assert c.call("Authorize", {"idTag": "GOOD2"})["idTagInfo"]["status"] == "Accepted"
         assert c.call("Authorize", {"idTag": "BAD"})["idTagInfo"]["status"] == "Invalid"
     finally:
-        os.killpg(p.pid, signal.SIGKILL)  # the redis-cli of that server, too
+        os.killpg(p.pid, signal.SIGKILL)  # also its redis-cli
         p.wait()
 
-    poll(lambda: not reads(), what="the end of its XREAD")
+    poll(lambda: not reads(), what="the end of the XREAD")
     p = subprocess.Popen([example("follow.sh", g.dir), "CP1", "1"], env=env, stdout=subprocess.PIPE, text=True)
     poll(reads, what="the XREAD of follow.sh")
     c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
@@ -98,7 +97,7 @@ def test_the_examples_of_the_page_work_as_printed():
     assert "connector.status_changed" in out
 
 
-def test_the_page_lists_every_function_option_key_and_word():
+def test_the_page_lists_every_function_option_key_and_state():
     with open(PAGE) as f:
         page = f.read()
     lua = ""

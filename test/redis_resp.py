@@ -1,5 +1,5 @@
-"""A private Redis server and a client for it, for the tests of the fleet. It uses only
-the standard library."""
+"""A Redis server and a client for the tests of the fleet. They use only the standard
+library."""
 
 import os
 import shutil
@@ -9,8 +9,8 @@ import subprocess
 import tempfile
 import time
 
-# The ports are below those of clients: while a server is away, no client occupies
-# its port, and no connection to it can be a connection with itself.
+# The ports are below those of clients. So no client occupies a server's port while the
+# server is stopped, and no connection to it can be a connection with itself.
 from lib import free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -18,18 +18,18 @@ OCPPD = os.path.join(os.path.abspath(os.path.join(HERE, "..", os.environ.get("B"
 
 
 class Error(Exception):
-    """An error reply."""
+    """An error that the server returned."""
 
 
 def wait_for(what, condition, seconds=10.0):
-    """Polls until condition() is true and returns its value."""
+    """Calls condition() until its value is true, and returns the value."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError("waited %g s for %s" % (seconds, what))
+            raise AssertionError("%s did not happen within %g s" % (what, seconds))
         time.sleep(0.01)
 
 
@@ -43,7 +43,7 @@ def pack(args):
 
 
 class Client:
-    """RESP2 over one socket. Strings come back as str, errors are raised."""
+    """A client for RESP2 on one socket. Strings are returned as str, errors are raised."""
 
     def __init__(self, port, timeout=20.0):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout)
@@ -100,12 +100,12 @@ def library(prefix="ocppd", shards=1, version=None):
     return "\n".join(lines)
 
 
-# In the package redis-tools the server has another name, see scripts/deps.
+# The package redis-tools gives the server another name, see scripts/deps.
 PROGRAM = os.environ.get("OCPPD_TEST_REDIS") or shutil.which("redis-server") or shutil.which("redis-check-rdb")
 
 
 class Server:
-    """redis-server on a free port of 127.0.0.1, in its own directory."""
+    """Runs redis-server on a free port of 127.0.0.1 in a directory of its own."""
 
     def __init__(self, *options, port=None, dir=None):
         self.own_dir = dir is None
@@ -123,7 +123,7 @@ class Server:
 
         def up():
             if self.process.poll() is not None:
-                raise AssertionError("redis-server ended; see %s/redis.log" % self.dir)
+                raise AssertionError("redis-server has ended; see %s/redis.log" % self.dir)
             try:
                 c = Client(self.port)
                 ok = c("PING") == "PONG"
@@ -142,7 +142,7 @@ class Server:
         self.process.send_signal(number)
 
     def kill(self):
-        """Kills the server, as a power failure would."""
+        """Kills the server, like a loss of power."""
         self.process.kill()
         self.process.wait()
 
@@ -159,7 +159,7 @@ class Server:
 
 
 class Report:
-    """Counts and prints the results; the last line is "N passed, N failed, N
+    """Runs tests, prints and counts their results. The last line is "N passed, N failed, N
     skipped"."""
 
     def __init__(self):

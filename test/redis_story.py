@@ -1,15 +1,15 @@
 #!/usr/bin/python3
-"""The stream agrees with the charge points: fleets move between gateways and workers
-while Redis stops, is killed, fails over to a replica that lags, or moves its slot to
-another node of a cluster, and while workers and gateways are killed.
+"""The stream agrees with the charge points: fleets move between gateways and workers while
+Redis stops, is killed, fails over to a replica that lags, or moves its slot to another node
+of a cluster, and while workers and gateways are killed.
 
-Each charge point records what was acknowledged to it. Afterwards each of these
-messages is in the stream, under one eventId; each start has one transaction id, and
-each id one start; the events of one gateway are in order for each charge point; and
-the consumer of ocppd-redis(7) prints every event.
+Each charge point records the messages that were acknowledged. In the end each of these is
+in the stream with one eventId; each StartTransaction has one transaction id, and each id
+one StartTransaction; the events of one gateway are in order for each charge point; and the
+consumer of ocppd-redis(7) prints every event.
 
-A seed is printed; OCPPD_TEST_SEED=N repeats the run, and OCPPD_TEST_LONG=1 takes
-minutes instead of seconds."""
+The seed is printed; OCPPD_TEST_SEED=N repeats the run, and OCPPD_TEST_LONG=1 takes minutes
+instead of seconds."""
 
 import subprocess
 
@@ -26,8 +26,8 @@ REMEMBERED = 64     # STARTS_MAX, EVENTS_MAX and METERS_MAX of ocppd_gateway.lua
 
 
 class Forwarder:
-    """A port whose connections are passed on to another one, which may change, as a
-    virtual address does at a failover."""
+    """A port whose connections are forwarded to another port, which may change, like a virtual
+    address at a failover."""
 
     def __init__(self, to):
         self.to, self.open = to, []
@@ -86,8 +86,7 @@ def stream(r):
 
 
 def around(entries, found):
-    """Returns the entries from 10 before the first one of found to 3 behind the
-    last."""
+    """Returns the entries from 10 before the first one of `found` to 3 after the last one."""
     at = [i for i, e in enumerate(entries) if e["eventId"] in found]
     return "\n".join("%s %s %s %s %s" % (
         clock(int(e["eventId"][:16], 16) / 1e6), e["eventId"], e["eventType"], e["payload"], e.get("answer"))
@@ -95,8 +94,8 @@ def around(entries, found):
 
 
 class Point(threading.Thread):
-    """A charge point that changes its gateway. Its transactions are kept and sent
-    again until they are answered; other messages are sent once."""
+    """A charge point that changes its gateway. It stores its transaction messages and sends them
+    again until they are answered; it sends other messages once."""
 
     number = 0
     lock = threading.Lock()
@@ -105,8 +104,8 @@ class Point(threading.Thread):
         super().__init__(daemon=True)
         self.story, self.identity = story, name
         self.random = random.Random("%d %s" % (SEED, name))
-        self.acked = []  # of each acknowledged message: (kind, mark, sent, answered)
-        self.starts = {}  # mark: the transaction id in the answer
+        self.acked = []  # acknowledged messages: (kind, mark, sent, answered)
+        self.starts = {}  # by mark: the transaction id in the answer
         self.failure = None
 
     def mark(self):
@@ -121,8 +120,8 @@ class Point(threading.Thread):
         return c
 
     def again(self, c, action, payload, id=None):
-        """Sends a CALL until any gateway answers it: returns (connection, answer).
-        Without an id, each attempt has a new one."""
+        """Sends a CALL until a gateway answers it. Returns (connection, answer). Without an id,
+        each attempt has a new one."""
         while True:
             try:
                 if c is None:
@@ -130,7 +129,7 @@ class Point(threading.Thread):
                     if self.random.random() < 0.3:
                         c.boot()
                 sent = c.put(action, payload, id)
-                if self.random.random() < 0.15:  # the answer is lost
+                if self.random.random() < 0.15:  # breaks the connection before the answer
                     time.sleep(self.random.random() * 0.01)
                     c.sock.close()
                     c = None
@@ -180,7 +179,7 @@ class Story:
     def __init__(self, gateways, points):
         self.gateways = gateways
         self.over = False
-        self.lost = []  # (from, to): Redis lost what it acknowledged then
+        self.lost = []  # (from, to): Redis has lost what it acknowledged in this time
         self.give_up = time.monotonic() + SECONDS + 2 * PATIENCE
         self.points = [Point(self, "ST%d" % i) for i in range(points)]
 
@@ -203,7 +202,7 @@ class Story:
         self.over = True
         for p in self.points:
             p.join(2 * PATIENCE)
-            assert not p.is_alive(), "a charge point got no answer"
+            assert not p.is_alive(), "a charge point waits for an answer"
             if p.failure:
                 raise p.failure
         for act, from_, to in log:
@@ -214,10 +213,10 @@ class Story:
 
     @staticmethod
     def between(p, kind, mark, order):
-        """Returns how many messages of this kind Redis had to remember from the first
-        event about the mark to the last one, which are in the stream. It remembers a
-        start from the time at which its answer is reserved, any other message from the
-        time at which its event is added."""
+        """Returns how many messages of this kind Redis had to remember from the first event of the
+        mark to the last one, both of which are in the stream. Redis remembers a StartTransaction
+        from the time at which its answer is reserved, and any other message from the time at which
+        its event is added."""
         at = [i for i, (m, _) in enumerate(order) if m == mark]
         first, last = order[at[0]][1], order[at[-1]][1]
         return len({m for m, _ in order[at[0]:at[-1]]} | {
@@ -225,11 +224,11 @@ class Story:
             if k == kind == "start" and sent <= last and answered >= first})
 
     def judge(self, entries):
-        """entries: those of the stream, in order."""
+        """Checks the entries of the stream, which are in its order. Returns a summary."""
         seen, twice = set(), 0
-        order = {}      # (identity, kind): its marks in the stream, in order
+        order = {}      # (identity, kind): its marks in the order of the stream
         marks = {}      # (kind, mark): eventIds
-        ids = {}        # mark of a start: transaction ids in the stream
+        ids = {}        # mark of a StartTransaction: transaction ids in the stream
         unchecked = set()
         last = {}
         for e in entries:
@@ -268,7 +267,7 @@ class Story:
                     id = p.starts[mark]
                     assert id in ids[mark], "the answer %d to %d is not in the stream: %s" % (id, mark, ids[mark])
                     for one in ids[mark]:
-                        assert of.setdefault(one, mark) == mark, "id %d is of starts %d and %d" % (one, mark, of[one])
+                        assert of.setdefault(one, mark) == mark, "id %d belongs to StartTransactions %d and %d" % (one, mark, of[one])
                 if len(found) == 1:
                     continue
                 if (kind == "start" and mark in unchecked) or self.exempt(sent, answered):
@@ -281,14 +280,14 @@ class Story:
                         around([e for e in entries if e["chargePointId"] == p.identity], found))
                 forgotten += 1
         assert count > 50, "only %d messages were acknowledged" % count
-        assert twice == 0, "an event is in the stream twice"
+        assert twice == 0, "%d events are in the stream twice" % twice
         return ("%d acknowledged messages, %d transactions, %d twice without Redis, %d that were forgotten, "
                 "%d events repeated" % (count, len(of), excused, forgotten, twice))
 
 
 def all_shipped(gateways, read):
-    """Every event of the journals is in the stream, except for a message about a
-    transaction that another gateway has shipped with the same answer."""
+    """Checks that every event of the journals is in the stream, except for one of a transaction
+    message that another gateway has shipped with the same answer."""
     for g in gateways:
         want = {e["eventId"]: e for e in g.events("all")}
         missing = []
@@ -315,7 +314,7 @@ def raw(event, member):
 
 
 def consumed(dir, port, entries, stream=EV):
-    """The consumer of the manual page prints every event."""
+    """Checks that the consumer of the manual page prints every event."""
     want = {e["eventId"] for e in entries}
     p = subprocess.Popen([sys.executable, example("consumer.py", dir), "127.0.0.1", str(port), "story", "one", stream],
                          stdout=subprocess.PIPE, text=True)
@@ -325,7 +324,7 @@ def consumed(dir, port, entries, stream=EV):
     try:
         while not want <= got:
             line = p.stdout.readline()
-            assert line, "the consumer ended; %d of %d events were printed" % (len(got & want), len(want))
+            assert line, "the consumer has ended; it has printed %d of %d events" % (len(got & want), len(want))
             got.add(json.loads(line)["eventId"])
     finally:
         watchdog.cancel()
@@ -334,12 +333,12 @@ def consumed(dir, port, entries, stream=EV):
 
 
 @fleet.tidy
-def test_three_gateways_while_redis_fails_over_and_processes_die():
+def test_the_streams_of_three_gateways_are_complete_after_failovers_and_deaths():
     print("       seed %d" % SEED, flush=True)
     servers = [fleet.redis()]
     address = Forwarder(servers[0].port)
 
-    class Address:              # the argument of fleet.gateway()
+    class Address:              # the form that fleet.gateway() needs
         port = address.port
     gateways = [fleet.gateway(Address, "n%d" % i, server_workers=2, redis_timeout="1s",
                               websocket_idle_timeout="60s") for i in range(3)]
@@ -358,7 +357,7 @@ def test_three_gateways_while_redis_fails_over_and_processes_die():
         servers[-1].start()
 
     def redis_fails_over(r):
-        """A failover to a replica that lags: the last writes are lost."""
+        """Fails over to a replica that lags, so the last writes are lost."""
         old = servers[-1]
         new = fleet.redis("--replicaof", "127.0.0.1 %d" % old.port)
         c = new.client()
@@ -367,7 +366,7 @@ def test_three_gateways_while_redis_fails_over_and_processes_die():
         c("REPLICAOF", "NO", "ONE")
         time.sleep(0.05 + r.random() * 0.2)
         old.kill()
-        new.options = old.options  # when it starts again, it is not a replica
+        new.options = old.options  # after its next start it is not a replica
         servers.append(new)
         address.switch(new.port)
         story.lost.append((from_ - 1, time.time() + 2))
@@ -397,7 +396,7 @@ def test_three_gateways_while_redis_fails_over_and_processes_die():
 
 
 @fleet.tidy
-def test_two_gateways_while_the_slot_moves_in_a_cluster():
+def test_the_stream_of_two_gateways_is_complete_after_moves_of_its_slot_in_a_cluster():
     print("       seed %d" % SEED, flush=True)
     nodes, rs = fleet.cluster()
     gateways = [fleet.gateway(nodes[0], "n%d" % i, server_workers=1, redis_timeout="1s",
