@@ -4,11 +4,11 @@
     test/bench/instructions.py [build directory...]
 
 One worker serves one charge point, which sends each message a number of times and waits
-for each answer. The count includes what the worker executes between the readiness of
-the socket and the return to the loop, and the release of answers after a commit. It
-excludes the kernel, the loop itself and the sweep. The count is the same from run to
-run, so two builds can be compared. The rows of TLS are the same messages over TLS 1.3
-with AES-128-GCM; valgrind hides the widest vector instructions from OpenSSL. Needs
+for each answer. The count includes the instructions that the worker executes from the
+moment at which the socket is ready until it returns to the loop, and the release of answers
+after a commit. It excludes the kernel, the loop itself and the sweep. The count is the same
+in each run, so two builds can be compared. The rows of TLS have the same messages over TLS
+1.3 with AES-128-GCM; valgrind hides the widest vector instructions from OpenSSL. Needs
 valgrind (scripts/deps valgrind)."""
 
 import os
@@ -40,7 +40,7 @@ MESSAGES = {
 
 
 class OverTls(Charger):
-    """Over TLS from the first byte on."""
+    """A charge point whose connection uses TLS."""
     def __init__(self, g, port, **kw):
         super().__init__(g, open=False)
         self.reset()
@@ -54,8 +54,8 @@ class OverTls(Charger):
 
 
 def run(build, action, payload, count, protocol="ocpp1.6", tls=None):
-    """Returns the instructions of a run with WARM + count messages. payload: of
-    each, or a function of its number. tls: the directory of scripts/test-ca."""
+    """Returns the instructions of a run with WARM + count messages. payload: the payload of
+    each message, or a function of its number. tls: the directory of scripts/test-ca."""
     lib.OCPPD = os.path.join(build, "ocppd")
     lib.OCPPCTL = os.path.join(build, "ocppctl")
     out = tempfile.mkdtemp(prefix="ocppd-bench-")
@@ -94,7 +94,7 @@ def run(build, action, payload, count, protocol="ocpp1.6", tls=None):
 
 
 def has_tls(build):
-    """A version without TLS can be compared, too."""
+    """Returns True if the build has TLS, because builds without it can be compared too."""
     with open(os.path.join(build, "ocppd"), "rb") as f:
         return b"listen_tls" in f.read()
 

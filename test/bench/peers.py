@@ -1,14 +1,14 @@
-"""The row `peers` of `make bench`: ocppd beside other programs in its place.
+"""The row `peers` of `make bench`: ocppd beside other programs in the same role.
 
-nginx and HAProxy as packaged by Debian pass WebSocket on to the floor (floor.c); a
-server made of Debian's python3-websockets answers by itself, as a small central system
-would; the floor alone does the least that a server can do. All get the same connections
-and the same messages, one after the other in short turns, on one core. A proxy's
-backend is not counted.
+nginx and HAProxy, as packaged by Debian, forward WebSocket connections to the floor
+(floor.c). A server made of Debian's python3-websockets answers by itself, as a small
+central system would. The floor alone does the least that a server can do. All of them get
+the same connections and the same messages, one after the other in short turns, on one core.
+The backend of a proxy is not counted.
 
-They do not do the same work: ocppd checks each message against the schema, writes it
-to its journal and waits for the disk; the others do none of that. A peer that is not
-installed is left out."""
+The programs do not do the same work: ocppd checks each message against the schema, writes
+it to its journal and waits for the disk; the others do none of that. A program that is not
+installed is omitted."""
 import os
 import shutil
 import statistics
@@ -19,7 +19,7 @@ import tempfile
 import __main__ as bench
 
 CONNECTIONS = int(os.environ.get("BENCH_PEERS", "8000"))
-FILES = 2 * CONNECTIONS + 200   # a proxy has two sockets for each
+FILES = 2 * CONNECTIONS + 200   # a proxy has two sockets for each connection
 TURNS = 30
 
 NGINX = """
@@ -141,8 +141,8 @@ def installed():
 
 
 def memory_of(make):
-    """Returns the growth of the user memory by connections that have had three
-    messages."""
+    """Returns the growth of the user memory by connections that have exchanged three messages
+    each."""
     with make() as s:
         empty = bench.pss_bytes(s.pids())
         load = bench.Load(s.port, CONNECTIONS, CONNECTIONS, CONNECTIONS // 4, 12,
@@ -151,7 +151,7 @@ def memory_of(make):
         load.report()
         bench.wait_for_settled(s)
         grown = bench.pss_bytes(s.pids()) - empty
-        load.process.kill()  # a slow peer may have omitted answers
+        load.process.kill()  # a slow program may not have sent all answers
         load.process.wait()
     return grown / CONNECTIONS
 
@@ -167,7 +167,7 @@ def main(row, only):
         turns = [bench.Turns(s, bench.MESSAGES[message], CONNECTIONS)
                  for s in servers]
         for t in turns:
-            t.turn()  # cold
+            t.turn()  # the first turn is not counted, because caches are cold
             t.us.clear()
         for _ in range(TURNS):
             for t in turns:

@@ -1,10 +1,10 @@
-"""The rows of `make bench` with many connections: latency, accepting, a storm, the ping
-service, growth, the long run, and a million.
+"""The rows of `make bench` with many connections: latency, accepting, a storm of
+reconnections, pings, growth, the long run, and a million connections.
 
 A load process has at most as many connections as it may have descriptors, so several of
-them work together here, and their counts are added up. Kernel memory is the growth of
-the system's slabs and socket buffers. It includes both ends of each connection, because
-client and server share the machine."""
+them work together, and their counts are added up. Kernel memory is the growth of the
+system's slabs and socket buffers. It includes both ends of each connection, because client
+and server share the machine."""
 import contextlib
 import math
 import os
@@ -21,7 +21,7 @@ IDLE = '[2,"%d","Heartbeat",{}]'
 
 
 class Fleet:
-    """Several load processes, used as one. rate: of all together."""
+    """Several load processes that are used as one. rate: of all together."""
 
     def __init__(self, server, connections, rate=0, seconds=0, message=IDLE,
                  first=0, processes=None, pin=False, nice=0):
@@ -80,7 +80,7 @@ def added(results):
 
 
 def quantile(late, q):
-    """Upper edge of the quantile's bucket of 10 us."""
+    """Returns the upper edge of the quantile's bucket of 10 us."""
     want, seen = q * sum(late.values()), 0
     for bucket in sorted(late):
         seen += late[bucket]
@@ -100,7 +100,7 @@ def gateway(connections, **knobs):
 
 
 def numbers(server):
-    """Every counter without a label, as `ocppctl stats` has it."""
+    """Returns every counter without a label, as `ocppctl stats` names it."""
     return server.ctl("stats")
 
 
@@ -110,8 +110,7 @@ def all_there(server, connections, seconds=60):
 
 
 def caught_up(server):
-    """Waits until the clients have answered the pings from the time when they
-    connected."""
+    """Waits until the clients have answered the pings that were sent since they connected."""
     def done():
         n = numbers(server)
         return n["pongs"] > n["pings"] - n["connections"] // 100
@@ -140,7 +139,7 @@ def latency(row, connections=50000):
 
 
 def accepting(row, connections=10000):
-    """One worker and one client, on a core each."""
+    """One worker and one client, each on a core of its own."""
     us, rate = {}, {}
     for name in ("floor", "ocppd", "floor again"):
         with (bench.Ocppd(limits__accept_rate=0, websocket__ping_interval="1h",
@@ -158,11 +157,11 @@ def accepting(row, connections=10000):
 
 
 def storm(row, connections=50000):
-    """All clients of the storm are reset and connect again at once, while 200 others
-    go on. The clients of the storm run with nice, because in practice their CPU time
-    is not taken from the gateway's machine."""
-    # Room for clients that connect again before the end of their old connection was
-    # noticed.
+    """All clients of the storm are reset and connect again at once, while 200 others continue.
+    The clients of the storm run with nice, because in practice they do not use the CPU of the
+    gateway's machine."""
+    # Clients may connect again before the gateway has noticed the end of their old connection,
+    # so max_connections must be higher.
     with gateway(connections + 200, server__max_connections=2 * connections) as s:
         others = Fleet(s, 200, 1000, 20, first=900000).connected()
         f = Fleet(s, connections, seconds=60, message="storm", nice=1).connected()
@@ -205,7 +204,7 @@ def pings(row, connections=50000, interval=10, rounds=3):
         here = s.ctl("health")["connections"]
         bins = f.end()["ping_bins"]
     sent = after["pings"] - before["pings"]
-    # Bins of 100 ms, by the clock of the clients, which is also the clock of this process.
+    # Bins of 100 ms by the clock of the clients, which is also the clock of this process.
     counts = [bins.get(i, 0) for i in range(int(began * 10) + 1, int(ended * 10))]
     mean = sum(counts) / len(counts)
     row(f"server CPU per ping and pong, {connections} in {interval} s", cpu / sent, "us",
@@ -217,22 +216,22 @@ def pings(row, connections=50000, interval=10, rounds=3):
 
 
 def per_second(server, seconds):
-    """Returns the CPU time in us of the server's processes, while no client sends."""
+    """Returns the CPU time in us of the server's processes in a time without messages."""
     cpu, began = bench.cpu_us(server.pids()), time.monotonic()
     bench.wait_for(lambda: time.monotonic() - began > seconds, "the measurement", seconds + 5)
     return (bench.cpu_us(server.pids()) - cpu) / (time.monotonic() - began)
 
 
 def growth(row):
-    """The same load on more and more connections, sent over 200 of them and over
-    all. Both sides have the same number of processes at each size, so only the size
-    differs. The cost of connections without messages, above all of pings, is
-    measured separately and subtracted from the cost of a message."""
+    """The same load with more and more connections, sent over 200 of them and over all. At each
+    size both sides have the same number of processes, so only the size differs. The cost of
+    connections without messages, which is mainly that of pings, is measured separately and
+    subtracted from the cost of a message."""
     sizes = [int(x) for x in os.environ.get(
         "BENCH_GROWTH", "1000 10000 50000 100000 200000").split()]
     n = workers_for(max(sizes))
     first = {}
-    # The first size is measured again, to see the drift of the machine's speed.
+    # The first size is measured again, to show the drift of the machine's speed.
     for size in sizes + sizes[:1]:
         kernel = kernel_bytes()
         with gateway(size + 200, workers=n, limits__accept_rate=0) as s:
@@ -320,7 +319,7 @@ def million(row):
     n = int(os.environ.get("BENCH_MILLION", "1000000"))
     interval = 60
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    # The kernel distributes connections by chance, so some descriptors stay free.
+    # The kernel distributes connections randomly, so some descriptors must stay free.
     processes = max(2, math.ceil(n / (limit * 0.893)))
     clients = math.ceil(n / (limit * 0.95))
     available = int(re.search(r"MemAvailable:\s+(\d+)", open("/proc/meminfo").read()).group(1))
@@ -358,7 +357,7 @@ def million(row):
             row("... pinged once around in", round_s, "s", interval=interval,
                 pings=after["pings"] - before["pings"])
             row("... server CPU per ping and pong", cpu / (after["pings"] - before["pings"]), "us")
-            # The last pongs are still on their way.
+            # The last pongs may not have arrived yet.
             caught_up(s)
             row("... pings skipped", numbers(s)["pings_skipped"], "pings")
             row("... connections lost", n - here, "connections",
@@ -381,7 +380,7 @@ ROWS = {"latency": latency, "accept": accepting, "storm": storm, "pings": pings,
 
 def main(row, only):
     def too_long(*_):
-        raise SystemExit("bench: too long; what was started is stopped")
+        raise SystemExit("bench: the row takes too long; its processes are stopped")
     signal.signal(signal.SIGALRM, too_long)
     if "million" in only:
         signal.alarm(840)

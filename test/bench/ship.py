@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Measures how fast one worker ships its journal to Redis, and what that costs: a
-journal of N events (BENCH_EVENTS) is written, a gateway with one worker is started on
-it, and its CPU time and the server's are read from /proc/PID/stat until all events are
-in the stream.
+"""Measures how fast one worker ships its journal to Redis, and the CPU time that this takes.
+A journal of N events (BENCH_EVENTS) is written, a gateway with one worker is started with
+it, and the CPU times of the worker and of the Redis server are read from /proc/PID/stat
+until all events are in the stream.
 
 Prints events per second, and microseconds of CPU per event in the worker and in
-redis-server; run by `test/bench/ship.py` with B as for the tests."""
+redis-server. Run it as `test/bench/ship.py`, with B as for the tests."""
 import json
 import os
 import sys
@@ -23,7 +23,7 @@ PAYLOAD = ('{"connectorId":1,"transactionId":17,"meterValue":[{"timestamp":"2026
 
 
 def cpu(pid):
-    """Seconds of user and system time of all threads."""
+    """Returns the seconds of user and system time of all threads."""
     with open("/proc/%d/stat" % pid) as f:
         fields = f.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

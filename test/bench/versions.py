@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 """The cost of a message of OCPP 2.x compared with the same message of 1.6, and of a
-compressed message compared with a plain one; run by `make bench-versions`.
+compressed message compared with an uncompressed one; run by `make bench-versions`.
 
     test/bench/versions.py [--no-instructions] [seconds of each row]
 
-One worker serves one charge point, which waits for each answer. The rows are measured
-in turns, so that the drift of the machine's speed affects all of them; a ratio is the
-median of the ratios within a turn. CPU is that of the worker, system calls included.
-Instructions are counted as by instructions.py, if valgrind is installed. Targets:
-Heartbeat 2.x / 1.6 at most 1.05, TransactionEvent / StartTransaction at most 1.3, and a
-compressed TransactionEvent of 1.2 kB at most 10 us more than a plain one."""
+One worker serves one charge point, which waits for each answer. The rows are measured in
+turns, so that the drift of the machine's speed affects all of them equally; a ratio is the
+median of the ratios within a turn. CPU is that of the worker, including system calls.
+Instructions are counted as by instructions.py, if valgrind is installed. Targets: Heartbeat
+2.x / 1.6 at most 1.05, TransactionEvent / StartTransaction at most 1.3, and a compressed
+TransactionEvent of 1.2 kB at most 10 us more than an uncompressed one."""
 
 import os
 import statistics
@@ -43,7 +43,7 @@ def long_event(i):
              (("Current.Import", "A"), ("Voltage", "V"), ("Power.Active.Import", "W")) * 3)]}])
 
 
-# name: protocol, action, payload of the i-th, compressed
+# name: protocol, action, payload of message number i, compressed
 ROWS = {
     "Heartbeat 1.6": ("ocpp1.6", "Heartbeat", lambda i: {}, False),
     "Heartbeat 2.0.1": (V201, "Heartbeat", lambda i: {}, False),
@@ -60,8 +60,8 @@ RATIOS = (("Heartbeat 2.0.1", "Heartbeat 1.6", 1.05), ("Heartbeat 2.1", "Heartbe
 
 
 class Talker:
-    """A charge point that sends one kind of message and reads the answers without
-    parsing them, which would be the client's work."""
+    """A charge point that sends one kind of message and reads the answers without parsing them,
+    because parsing would be work of the client."""
 
     def __init__(self, g, n, protocol, action, payload, compressed):
         self.c = Charger(g, "BENCH%d" % n, open=False)
@@ -110,7 +110,7 @@ def measure(seconds):
                 spent += cpu_us(pid) - before
                 n += len(frames)
                 frames = t.frames(200)
-            if turn > 0:                        # the first one warms up
+            if turn > 0:                        # the first turn only fills the caches
                 us[name].append(spent / n)
     sizes = {name: t.bytes for name, t in talkers.items()}
     g.close()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The smallest charging platform: starts a charging session through the HTTP
-API of ocppd, stops it when enough energy was charged, and bills it.
+"""The smallest charging platform: it starts a charging session through the HTTP API of
+ocppd, stops it when enough energy was charged, and bills it.
 
     platform.py URL TOKEN CHARGEPOINT TAG WH"""
 
@@ -20,7 +20,7 @@ def request(path, body=None):
 
 
 def call(action, payload):
-    """Sends a command and waits; ends the program unless it is accepted."""
+    """Sends a command and waits; ends the program unless the command is accepted."""
     path = "/v1/charge-points/%s/calls/" % urllib.parse.quote(cp, safe="")
     outcome = json.load(request(path + action, payload))
     if outcome.get("payload", {}).get("status") != "Accepted":
@@ -28,13 +28,13 @@ def call(action, payload):
     return outcome["commandId"]
 
 
-# The stream begins before the command, so no event is missed. A platform that
+# The stream is opened before the command is sent, so no event is missed. A platform that
 # is restarted passes the last eventId that it has processed in `after`.
 stream = request("/v1/events?follow=1&after=now&cp=" + urllib.parse.quote(cp))
 command = call("RemoteStartTransaction", {"idTag": tag})
 session = None
 for line in stream:
-    event = json.loads(line) if line.strip() else {}    # a heartbeat is blank
+    event = json.loads(line) if line.strip() else {}    # the stream sends blank lines when idle
     tx = event.get("tx", {})
     if tx.get("commandId") == command and session is None:
         session, first, stopping = tx["id"], tx["meterWh"], False

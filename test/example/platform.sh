@@ -1,7 +1,7 @@
 #!/bin/sh
-# The smallest charging platform, with curl alone: starts a charging session
-# through the HTTP API of ocppd, stops it when enough energy was charged, and
-# bills it.
+# The smallest charging platform, which uses only curl: it starts a charging
+# session through the HTTP API of ocppd, stops it when enough energy was charged,
+# and bills it.
 #
 #     platform.sh URL TOKEN CHARGEPOINT TAG WH
 set -eu
@@ -12,12 +12,12 @@ api() { # curl's arguments
     curl -sS -f -H "Authorization: Bearer $token" "$@"
 }
 
-# Prints the last member of that name in one line of JSON; "" if there is none.
+# Prints the last member of that name in one line of JSON, or "" if there is none.
 member() {
     sed -n "s/.*[{,]\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p"
 }
 
-# Sends a command and waits; prints its commandId. Fails unless the command is
+# Sends a command, waits, and prints its commandId. Fails unless the command is
 # accepted.
 call() { # action payload
     outcome=$(api -d "$2" "$url/v1/charge-points/$cp/calls/$1")
@@ -28,8 +28,8 @@ call() { # action payload
 }
 
 # Prints the transaction of the next event that contains a text, and moves the
-# cursor behind it. It polls, because a stream (follow=1) would need more than
-# a POSIX shell.
+# cursor past this event. It polls, because a stream (follow=1) would need more
+# than a POSIX shell.
 next() { # text
     while :; do
         event=$(api "$url/v1/events?cp=$cp&after=$cursor" |

@@ -83,7 +83,7 @@ keys(void)
     CHECK(auth_key_same(&k, &other) && auth_key_matches(&k, digits, 6));
     auth_key_make_offered(&other, "CP2", 3, digits, 6);
     CHECK(!auth_key_same(&k, &other));
-    /* Every byte of the hash and of the salt counts. */
+    /* Every byte of the hash and of the salt is compared. */
     for (size_t i = 0; i < sizeof k; i++) {
         uint8_t *byte = (uint8_t *)&k + i;
         *byte ^= 0x80;
@@ -93,8 +93,8 @@ keys(void)
     }
 }
 
-/* Returns the keys that are held, each byte of the text a key, such as 'a'; an
- * accepted one is in upper case. */
+/* Returns the keys of the entry; each byte of the text is a key, such as 'a',
+ * and the accepted key is in upper case. */
 static const char *
 holding(const struct authfile_entry *e)
 {
@@ -129,10 +129,10 @@ new_keys_come_and_go(void)
         {"+b!b+c=b", "bc"},
         {"+b!b+c!c", "aC"},
         {"+b!b+c!c=c", "c"},
-        /* The same key again, which is refused this time. */
+        /* The same key is sent again, and refused this time. */
         {"+b!b+b-b", "aB"},
         {"+a-a", "a"},
-        /* Whether these keys have arrived is unknown. */
+        /* It is unknown whether the charge point has received these keys. */
         {"+b+c+d-d", "abc"},
         {"+b+c=b", "bc"},
         {"+b+c+d+e+f", "acdef"},

@@ -1,4 +1,4 @@
-/* The small things in common/: buf, writer, clock, channel, cref, stats, usage,
+/* The basic parts of common/: buf, writer, clock, channel, cref, stats, usage,
  * since, score. */
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +25,7 @@ a_buf_never_passes_its_ceiling(void)
     CHECK(buf_add(&b, "12345", 5));
     CHECK(!buf_add(&b, "678901", 6));
     CHECK(b.overflow);
-    CHECK_EQ(b.len, 5u); /* an addition that does not fit adds nothing */
+    CHECK_EQ(b.len, 5u); /* text that does not fit is not added */
     CHECK(b.cap <= 10);
     CHECK(!buf_reserve(&b, (size_t)-1));
     buf_clear(&b);
@@ -87,7 +87,7 @@ times_are_read_as_they_are_written(void)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         CHECK(!clock_parse_rfc3339(bad[i], strlen(bad[i]), &ms));
     clock_duration(d, 60000);
-    CHECK_STR(d, "1m0s"); /* in the form of the logs and reports */
+    CHECK_STR(d, "1m0s"); /* the form of logs and reports */
     clock_duration(d, 339000);
     CHECK_STR(d, "5m39s");
     clock_duration(d, 0);
@@ -116,14 +116,14 @@ datagrams_arrive_whole_or_not_at_all(void)
     CHECK(memcmp(body, got, CHANNEL_BODY_MAX) == 0);
     CHECK_EQ(got[CHANNEL_BODY_MAX], 0);
 
-    /* A message whose length is wrong, and one without a body. */
+    /* A message whose length is wrong, and a message without a body. */
     m.len = 5;
     CHECK(send(fds[1], &m, sizeof m, 0) == sizeof m);
     CHECK_EQ(channel_recv(fds[0], &r, got), -1);
     CHECK(send(fds[1], &m, sizeof m - 1, 0) == sizeof m - 1);
     CHECK_EQ(channel_recv(fds[0], &r, got), -1);
 
-    /* A full channel refuses a message, but stays usable. */
+    /* A full channel refuses a message and can still be used. */
     unsigned sent = 0;
     while (channel_send(fds[1], &m, body, CHANNEL_BODY_MAX))
         sent++;

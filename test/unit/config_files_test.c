@@ -45,7 +45,7 @@ files(void)
     CHECK(config_read(&c, NULL, NULL, 0, &errors));
 }
 
-/* Makes a folder with a main file and others; returns the errors of reading
+/* Makes a folder with a main file and others. Returns the errors of reading
  * it. */
 static char dir[] = "/tmp/config_test.XXXXXX";
 
@@ -109,7 +109,7 @@ other_files_are_included(void)
         "\"origin\":\"file\",\"line\":6,\"file\":\"%s/d/10.conf\"", dir);
     CHECK(strstr(buf_cstr(&text), want) != NULL);
 
-    /* A running setting keeps its place, even if there are other files around
+    /* A setting in effect keeps its place, even if other files exist around
      * it. */
     struct config running = c;
     put("d/00.conf", "[log]\nlevel = info\n");
@@ -119,7 +119,7 @@ other_files_are_included(void)
     config_put_text(&c, "main", &text);
     snprintf(want, sizeof want, "# %s/d/20.conf line 2\n", dir);
     CHECK(strstr(buf_cstr(&text), want) != NULL);
-    /* ... even if its file is not there any more. */
+    /* It keeps its place even if its file does not exist any more. */
     snprintf(path, sizeof path, "%s/d/20.conf", dir);
     CHECK(unlink(path) == 0);
     CHECK_STR(reads_dir(), "no error");
@@ -184,7 +184,7 @@ variables_are_put_in(void)
     CHECK_EQ(c.origin_expanded[CONF_KNOB_server_node], true);
     config_put_text(&c, "f", &text);
     CHECK(strstr(buf_cstr(&text), "# line 2, with ${...}\n") != NULL);
-    /* A variable's value is not expanded again, and is escaped when it is
+    /* The value of a variable is not expanded again, and is escaped when it is
      * written. */
     setenv("OCPPD_TEST", "${OCPPD_NONE}", 1);
     CHECK(reads("[redis]\nuser = ${OCPPD_TEST}$${x}$$\nhost=h\npassword=p\n"));
@@ -217,7 +217,7 @@ variables_are_put_in(void)
               "names a file, which is possible only in configuration files") !=
         NULL);
 
-    /* Of such a file, only the first line is used. */
+    /* Only the first line of such a file is used. */
     put("secret", "s3cret\r\nsecond\n");
     snprintf(line, sizeof line,
         "[redis]\nhost = h\npassword = ${file:%s/secret}\n", dir);
@@ -235,7 +235,7 @@ variables_are_put_in(void)
     put("main", "[redis]\nhost = h\npassword = ${file:/dev/zero}\n");
     CHECK(strstr(reads_dir(), "/dev/zero is not a regular file") != NULL);
 
-    /* ocppctl finds the socket even where it may not read the secret. */
+    /* ocppctl finds the socket even if it may not read the secret. */
     put("main",
         "[server]\ncontrol = /run/x\n[redis]\nhost = h\npassword = "
         "${file:/none}\nuser = ${OCPPD_NONE}\n");
@@ -250,7 +250,7 @@ variables_are_put_in(void)
     buf_free(&text);
 }
 
-/* The files that are delivered with ocppd; tests run at the top of the tree. */
+/* The files that belong to ocppd. Tests run in the top folder of the tree. */
 static void
 files_of_conf(void)
 {
@@ -264,8 +264,8 @@ files_of_conf(void)
     }
 }
 
-/* conf/ocppd.conf shows every knob: with the leading # of each line removed,
- * all knobs are set, those of commented lines to their defaults. */
+/* conf/ocppd.conf shows every knob: if the leading # of each line is removed,
+ * all knobs are set, and those of commented lines have their defaults. */
 static void
 the_installed_file_is_complete(void)
 {

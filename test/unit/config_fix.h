@@ -29,7 +29,7 @@ takes(const char *setting)
     return config_read_text(&c, NULL, "", 0, &o, 1, &errors);
 }
 
-/* Returns the errors of a text, which a test compares word for word. */
+/* Returns the errors of a text, which a test compares literally. */
 static __attribute__((unused)) const char *
 says(const char *text)
 {

@@ -1,4 +1,4 @@
-/* What ocppd.conf may contain, and how its errors are reported. */
+/* The settings of ocppd.conf, and how its errors are reported. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,8 +160,8 @@ lines(void)
      * feed. */
     CHECK(reads("\xef\xbb\xbf# first\r\n; second\r\n\r\n  [server] # here\r\n"
                 "\tpath\t=\t/a ; not part of it\r\n  workers=2"));
-    /* "#" within a word belongs to the word, so here the check of the path
-     * rejects it. */
+    /* "#" within a word is a part of the word, so the check of the path refuses
+     * it. */
     CHECK(!reads("[server]\npath = /a#b\n"));
     CHECK(reads("[server]\npath = /a #b\n  workers = 2"));
     CHECK_STR(c.server_path, "/a");
@@ -193,8 +193,8 @@ lines(void)
         "f:2: ?level = warn: holds a NUL byte; the "
         "file must be plain text\n");
 
-    /* Lines so long that inih would cut them and read the rest as another
-     * line. */
+    /* Lines that inih would cut, because they are too long, and whose rest it
+     * would read as another line. */
     snprintf(text, sizeof text, "[server]\nstate_dir = /%0300d\nworkers=3", 1);
     CHECK(!reads(text));
     CHECK(strstr(buf_cstr(&errors), "f:2: state_dir = /0") != NULL);
@@ -210,7 +210,7 @@ lines(void)
     snprintf(text, sizeof text, "[server]\nworkers = 3 # %0400d\n", 1);
     CHECK(reads(text));
     CHECK_EQ(c.server_workers, 3);
-    /* The longest line is read completely. */
+    /* A line of the greatest length is read completely. */
     snprintf(text, sizeof text, "[server]\nlisten  =  %0190d\n", 1);
     CHECK(!reads(text));
     CHECK(strstr(buf_cstr(&errors), "00001 is not an address") != NULL);
@@ -264,8 +264,8 @@ settings_must_agree(void)
         "so quiet connections would be closed before their first ping; raise "
         "it or lower ping_interval\n");
     CHECK(reads("[websocket]\nping_interval = 5m\nidle_timeout = 5m\n"));
-    /* A value that cannot be read is not checked further, so there is one error
-     * only. */
+    /* A value that cannot be read is not checked further, so there is only one
+     * error. */
     CHECK_STR(says("[websocket]\nping_interval = 5m\nidle_timeout = 4\n"),
         "f:3: websocket.idle_timeout = 4: has no unit; write a number with "
         "ms, s, m, h or d, from 3s to 24h\n");
@@ -390,7 +390,7 @@ origins(void)
     at = strstr(buf_cstr(&text), "\nuser ");
     CHECK(at != NULL && strncmp(strchr(at, '#'), "# -o\n", 5) == 0);
 
-    /* Sentences get the place of the setting with which they begin. */
+    /* A sentence gets the place of the setting with which it begins. */
     CHECK(reads("[server]\nworkers = 9\n[log]\nlevel = warn\n"));
     buf_clear(&text);
     CHECK_EQ(config_put_places(&c, "f",
@@ -419,7 +419,7 @@ what_is_printed_can_be_read(void)
     CHECK(reads(buf_cstr(&text)));
     for (unsigned k = 0; k < CONF_KNOBS; k++)
         CHECK(knob_same((enum conf_knob)k, &before, &c));
-    /* The columns' width is that of the longest key. */
+    /* The width of the columns is that of the longest key. */
     const char *at = strstr(buf_cstr(&text), "\nworkers ");
     CHECK(at != NULL);
     CHECK(at != NULL && strstr(at, "= 9 ") != NULL &&

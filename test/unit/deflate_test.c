@@ -1,5 +1,5 @@
-/* What deflate_compress() writes can be read back, for each window; and
- * inflating keeps to its bound, whatever the input is. */
+/* The output of deflate_compress() can be inflated, with each window; and
+ * inflating never exceeds its limit, whatever the input is. */
 #include "net/deflate.h"
 
 #include <stdlib.h>
@@ -40,7 +40,7 @@ there_and_back(size_t n, unsigned window)
     buf_free(&out);
 }
 
-/* A message that is cut is broken, unless the cut is at the end of a block:
+/* A message that is cut is an error, unless the cut is at the end of a block:
  * then the beginning of the message is read. */
 static void
 cut_anywhere(size_t n)

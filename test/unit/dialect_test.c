@@ -1,6 +1,6 @@
-/* What is read from messages of each OCPP version: tokens, whether a charge
- * point has accepted a command, new keys, and which messages a command asks
- * for. */
+/* The values that are read from messages of each OCPP version: tokens, whether
+ * a charge point has accepted a command, new keys, and which messages a command
+ * requests. */
 #include <string.h>
 
 #include "ocpp/dialect.h"
@@ -23,7 +23,7 @@ scan(const char *payload)
     return 1;
 }
 
-/* Checks the JSON text of value i; NULL: there is none. */
+/* Checks the JSON text of value i. NULL: there is no value. */
 static void
 is(uint32_t i, const char *want)
 {
@@ -158,8 +158,8 @@ asked_messages(void)
         buf_clear(&out);
         dialect_put_caused(&out, set);
         CHECK_STR(buf_cstr(&out), rows[i].sent);
-        /* What is read contains what was written: one word may be caused by
-         * several requests. */
+        /* The result of reading contains the written value, because several
+         * requests may cause the same word. */
         CHECK_EQ(dialect_read_caused(buf_cstr(&out)) & set, set);
     }
     UNIT_CASE("");

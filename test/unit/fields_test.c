@@ -8,8 +8,8 @@
 static struct fields f;
 static char          room[4096];
 
-/* Parses a copy in a heap block of exactly its size plus one byte, so that a
- * sanitizer notices an access beyond it. */
+/* Parses a copy in a heap block of its exact size plus one byte, so that a
+ * sanitizer detects an access beyond it. */
 static bool
 parse(const char *text)
 {

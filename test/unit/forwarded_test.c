@@ -13,7 +13,7 @@
     "remove the one that it does not set"
 
 static const struct row {
-    const char *x;      /* X-Forwarded-For; NULL: absent */
+    const char *x;      /* X-Forwarded-For; NULL: the header is absent */
     const char *f;      /* Forwarded */
     const char *client; /* or the reason, if there is no client */
 } rows[] = {
@@ -91,7 +91,7 @@ is_proxy(const uint64_t addr[2])
     return strncmp(text, "10.", 3) == 0;
 }
 
-/* Each line of the text is a header. */
+/* Each line of the text becomes a header. */
 static struct http_lines
 headers(const char *text)
 {

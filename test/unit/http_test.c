@@ -1,4 +1,5 @@
-/* The opening handshake: what is accepted, and how the rest is refused. */
+/* The opening handshake: which requests are accepted, and how others are
+ * refused. */
 #include "net/http.h"
 
 #include <stdlib.h>
@@ -17,7 +18,7 @@ static struct http_request r;
 
 /* Returns the status of a request: 101 if it is accepted, 0 if it is
  * incomplete. The request is parsed at once, and again byte by byte from memory
- * that moves; the two results must be equal. */
+ * that moves. The two results must be equal. */
 static int
 status_of(const char *p, size_t n)
 {
@@ -153,7 +154,7 @@ what_is_no_handshake_is_refused(void)
     CHECK_EQ(STATUS("GET ftp://h/a HTTP/1.1\r\n" HOST UP SEC "\r\n"), 400);
     CHECK_EQ(STATUS("GET /#a HTTP/1.1\r\n" HOST UP SEC "\r\n"), 400);
     CHECK_EQ(STATUS("\r\n\r\n" ALL "\r\n"), 400);
-    CHECK_EQ(STATUS("\x16\x03\x01"), 400); /* the begin of a TLS handshake */
+    CHECK_EQ(STATUS("\x16\x03\x01"), 400); /* a TLS handshake */
 
     CHECK_EQ(STATUS(LINE UP SEC "\r\n"), 400);
     CHECK_EQ(STATUS(LINE HOST HOST UP SEC "\r\n"), 400);
@@ -170,7 +171,7 @@ what_is_no_handshake_is_refused(void)
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: c2hvcnQ=\r\n")), 400);
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=\r\n")), 400);
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZXh4\r\n")), 400);
-    /* One character more, and a whole group behind the padding. */
+    /* One character more, and a whole group after the padding. */
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: " KEY "A\r\n")), 400);
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: " KEY KEY "\r\n")), 400);
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub2-jZQ==\r\n")), 400);

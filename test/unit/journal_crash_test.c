@@ -1,6 +1,6 @@
-/* The journal and kill -9: what was reported as durable is there, in order, and
- * whole. While the workers write, the order over all of them is exact below the
- * mark. */
+/* The journal and kill -9: events that were reported as durable exist, in order
+ * and complete. While the workers write, the order over all of them is exact
+ * below the mark. */
 #include "journal_fix.h"
 
 #include <signal.h>
@@ -84,7 +84,7 @@ spawn(unsigned of_slot, unsigned seed)
     pid_t test = getpid(), pid = fork();
 
     if (pid == 0) {
-        /* Otherwise the writer would go on for ever if the test was killed. */
+        /* Otherwise the writer would run for ever if the test was killed. */
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() == test)
             writer(of_slot, seed);
@@ -103,7 +103,7 @@ kills(void)
     fix_conf.journal_segment_size = 1 << 20;
     for (unsigned i = 0; i < KILLS; i++) {
         pid_t pid = spawn(0, i + 1);
-        /* at any moment; in some lives not before a commit */
+        /* at any moment, in some lives after a commit only */
         uint64_t reports = atomic_load(&shared->reports);
         for (unsigned w = 0;
              i % 4 == 0 && w < 5000 && atomic_load(&shared->reports) == reports;
@@ -117,8 +117,8 @@ kills(void)
             CHECK(last >= atomic_load(&shared->reported[0]));
         }
     }
-    /* Reads which events are there: all but the last few of each life. Events
-     * that were reported as durable must be there, others may be. */
+    /* Reads which events exist: all but the last few of each life. Events that
+     * were reported as durable must exist, others may. */
     CHECK(atomic_load(&shared->reports) >= KILLS / 4);
     CHECK(total > 0);
     CHECK(total <= atomic_load(&shared->appended[0]) + KILLS);
@@ -131,8 +131,8 @@ kills(void)
     fix_teardown();
 }
 
-/* Every number that a life has reported as durable is there. Each life writes
- * the numbers that it appends into the book, and is killed. */
+/* Checks that every number that was reported as durable exists. Each process
+ * writes the numbers that it appends into the book, and is killed. */
 static _Atomic uint64_t *book; /* numbers, in the order of the draws */
 static _Atomic uint64_t *book_len;
 

@@ -28,7 +28,7 @@ static struct config   fix_conf;
 static struct shm     *fix_shm;
 static struct ev_loop *fix_loop;
 static char            fix_dir[64];   /* state_dir */
-static char            fix_files[80]; /* where the segments are */
+static char            fix_files[80]; /* directory of the segments */
 
 static __attribute__((unused)) size_t
 fix_line(char *out, uint64_t number, size_t len)
@@ -123,7 +123,7 @@ fix_open(unsigned slot, void (*fn)(void *, uint64_t, const char *, size_t))
     return ok;
 }
 
-/* Appends an event; returns its number, 0 if it was refused. */
+/* Appends an event. Returns its number, or 0 if it was refused. */
 static __attribute__((unused)) uint64_t
 fix_append(size_t len)
 {
@@ -134,8 +134,8 @@ fix_append(size_t len)
     return journal_append(number, line, len) ? number : 0;
 }
 
-/* Runs the loop until everything that was appended is durable. False after
- * ms. */
+/* Runs the loop until everything that was appended is durable. Returns false
+ * if that takes longer than ms. */
 static __attribute__((unused)) bool
 fix_wait(uint64_t number, unsigned ms)
 {
@@ -149,7 +149,7 @@ fix_wait(uint64_t number, unsigned ms)
 }
 
 /* Reads all events below the mark, and checks their form and order. Returns
- * their number; *last is the highest number. */
+ * their number; *last is the highest number of an event. */
 static __attribute__((unused)) unsigned
 fix_read(uint64_t mark, uint64_t *last)
 {

@@ -1,5 +1,5 @@
-/* The journal: what is reported as durable, and what happens when the disk
- * refuses to write. */
+/* The journal: which events are reported as durable, and the behaviour while
+ * the disk refuses to write. */
 #include "journal_fix.h"
 
 #include <signal.h>
@@ -26,7 +26,7 @@ up_committed(uint64_t number)
     reports++;
 }
 
-/* Replaces the function of libc: a disk that fails, and loses what was
+/* Replaces the function of libc by a disk that fails and loses what was
  * written. */
 static _Atomic bool disk_fails, disk_is_slow;
 
@@ -112,16 +112,16 @@ commits(void)
     CHECK_EQ(fix_read(first, &last), 0);
     CHECK_EQ(fix_read(first + 1, &last), 1);
 
-    /* closing commits, and reports it */
+    /* closing makes a commit and reports it */
     n = fix_append(500);
     journal_close();
     CHECK_EQ(reported, n);
     CHECK_EQ(fix_read(UINT64_MAX, &last), 1001);
     CHECK_EQ(last, n);
 
-    /* If the clock was set back, no number is drawn again, nor one of the
-     * 2^20 that may have been drawn without a line; this holds for the numbers
-     * of a slot without a worker, too. */
+    /* If the clock was set back, no number is drawn again, nor one of the 2^20
+     * that may have been drawn without a line. This also holds for the numbers
+     * of a slot without a worker. */
     fix_shm->sequence = 5;
     CHECK(fix_open(1, NULL));
     CHECK_EQ(fix_shm->sequence, n + 1 + (1u << 20));
@@ -244,7 +244,7 @@ touch(unsigned slot, uint64_t first, unsigned hours_old)
     close(fd);
 }
 
-/* Ticks until there are n segments; false if that takes too long. */
+/* Ticks until there are n segments. Returns false if that takes too long. */
 static bool
 shrinks_to(size_t n)
 {
@@ -296,7 +296,7 @@ retention(void)
     CHECK_EQ(fix_count(&list), 5);
     CHECK_EQ(list.v[0].slot, 0);
     CHECK_EQ(list.v[1].slot, 1);
-    /* A segment that is still needed stays, too. */
+    /* A segment that is still needed is not removed either. */
     CHECK_EQ(list.v[4].slot, 8);
     free(list.v);
     journal_keep(8, UINT64_MAX);
@@ -305,7 +305,7 @@ retention(void)
     fix_teardown();
 }
 
-/* The clock by which ages are counted, when the wall clock steps. In hours. */
+/* The clock by which ages are counted, if the wall clock is set. In hours. */
 static void
 retention_clock(void)
 {
@@ -317,7 +317,7 @@ retention_clock(void)
     CHECK_EQ(retention_now(&k, wall, m, wall - 1000, &step), wall);
     CHECK_EQ(retention_now(&k, wall + h, m + h, 0, &step), wall + h);
     CHECK_EQ(step, 0);
-    /* Eight days ahead: the step is reported once, and ignored. */
+    /* Eight days ahead: the change is reported once and ignored. */
     const uint64_t ahead = 8 * 24 * h;
     CHECK_EQ(retention_now(&k, wall + 2 * h + ahead, m + 2 * h, 0, &step),
         wall + 2 * h);
@@ -325,19 +325,19 @@ retention_clock(void)
     CHECK_EQ(retention_now(&k, wall + 3 * h + ahead, m + 3 * h, 0, &step),
         wall + 3 * h);
     CHECK_EQ(step, 0);
-    /* The wall clock steps back: ages are as if nothing had happened. */
+    /* The wall clock is set back: ages are as if it had never changed. */
     CHECK_EQ(
         retention_now(&k, wall + 4 * h, m + 4 * h, 0, &step), wall + 4 * h);
     CHECK_EQ(step, 0);
-    /* A step that lasts is accepted after a day. */
+    /* A change that lasts for a day is accepted. */
     CHECK_EQ(retention_now(&k, wall + 5 * h + ahead, m + 5 * h, 0, &step),
         wall + 5 * h);
     CHECK_EQ(retention_now(&k, wall + 28 * h + ahead, m + 28 * h, 0, &step),
         wall + 28 * h);
     CHECK_EQ(retention_now(&k, wall + 29 * h + ahead, m + 29 * h, 0, &step),
         wall + 29 * h + ahead);
-    /* A step back is accepted at once, because no file may seem older than it
-     * is. */
+    /* If the clock is set back again, that is accepted at once, because no file
+     * may seem older than it is. */
     CHECK_EQ(
         retention_now(&k, wall + 30 * h, m + 30 * h, 0, &step), wall + 30 * h);
     CHECK(step < 0);
@@ -353,9 +353,10 @@ retention_clock(void)
     CHECK_EQ(retention_now(&k, wall, m, wall - h, &step), wall);
 }
 
-/* A worker starts while the wall clock is ahead of the newest write: that write
- * stands for the former clock, and the segments seem younger by as much. In a
- * child, and before any other test, because a process sets its clock once. */
+/* A worker starts while the wall clock is ahead of the newest write. The time
+ * of that write is used as the former clock, and the segments seem younger by
+ * as much. This runs in a child and before any other test, because a process
+ * sets its clock once. */
 static void
 retention_clock_at_start(void)
 {
@@ -450,8 +451,8 @@ fails_within(unsigned ms)
     return journal_failing(NULL);
 }
 
-/* A disk fails: `break_it` makes it fail, and `mend_it` ends that. Meanwhile
- * nothing is reported as durable; afterwards everything is, once. */
+/* `break_it` makes the disk fail, and `mend_it` ends that. While it fails no
+ * event is reported as durable; afterwards each one is, once. */
 static void
 failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
 {
@@ -479,7 +480,7 @@ failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
     CHECK(strstr(words, fix_files) != NULL);
     CHECK(reported < first);
     CHECK(floor_now() <= first);
-    /* Nothing that failed is left behind the durable part. */
+    /* Bytes of a failed write do not remain after the durable part. */
     uint64_t seen;
     fix_read(first, &seen);
     CHECK(seen < first);
@@ -580,7 +581,7 @@ removed_under_us(void)
     CHECK((last = fix_append(1000)) != 0);
     CHECK(fails_within(10000));
     CHECK_EQ(shm_worker(fix_shm, 0)->journal_errno, ENOENT);
-    CHECK(fix_wait(last, 10000)); /* it makes a new one */
+    CHECK(fix_wait(last, 10000)); /* the journal makes a new segment */
     CHECK_EQ(fix_read(UINT64_MAX, &last), 1);
     journal_close();
     fix_teardown();
@@ -616,7 +617,7 @@ failures(void)
     CHECK(fix_append(1000) != 0);
     fail_disk();
     CHECK(fails_within(10000));
-    /* The failed attempts that follow do not shorten the time. */
+    /* The failed attempts that follow do not shorten this time. */
     uint64_t end = clock_mono_ms() + 20000;
     while (journal_stalled_ms() < 2500 && clock_mono_ms() < end) {
         ev_run(fix_loop, EVRUN_NOWAIT);
@@ -630,7 +631,7 @@ failures(void)
     UNIT_CASE("");
 }
 
-/* Events wait all the time, but a slow disk is no disk that stalls. */
+/* Events always wait, but a slow disk is not a disk that stalls. */
 static void
 slow_disk(void)
 {

@@ -37,8 +37,8 @@ members_follow_each_other(void)
     CHECK(!json_members_find(json, sizeof json - 1, "d", &m));
 }
 
-/* A text that is cut anywhere is not read beyond its end (the sanitizers check
- * it). */
+/* A text that ends at any place is not read beyond its end, which the
+ * sanitizers check. */
 static void
 cut_text_ends_the_list(void)
 {

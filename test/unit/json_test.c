@@ -9,12 +9,12 @@
 static struct json_token tokens[70000];
 static struct json       j = JSON_INIT(tokens, 70000);
 
-/* A string literal that may hold NUL bytes. */
+/* A string literal that may contain NUL bytes. */
 #define TEXT(s) s, sizeof(s) - 1
 #define BIT(word) DEVIATION_BIT(word)
 
-/* Between the text and the text that is written from its tape: the error, and
- * the deviations. */
+/* The text, the text that is written from its tape, the error and the
+ * deviations. */
 static const struct {
     const char     *text;
     size_t          len;
@@ -39,7 +39,7 @@ static const struct {
     {TEXT("\"\""), 0, 0, 0, "\"\""},
     {TEXT("{\"a\":1,\"b\":{\"a\":2}}"), 0, 0, 0, "{\"a\":1,\"b\":{\"a\":2}}"},
 
-    /* texts with a deviation, which can be understood in one way only */
+    /* texts with a deviation, which have only one meaning */
     {TEXT("[01]"), 0, BIT(leading_zero), 1, "[1]"},
     {TEXT("[-007]"), 0, BIT(leading_zero), 1, "[-7]"},
     {TEXT("[000]"), 0, BIT(leading_zero), 1, "[0]"},
@@ -118,7 +118,8 @@ test_texts(void)
     struct buf out = BUF_INIT(4096);
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        /* A copy of exact size, so that reading beyond the end is noticed. */
+        /* A copy of exact size, so that a sanitizer detects reading beyond its
+         * end. */
         char *copy = malloc(texts[i].len + !texts[i].len);
         memcpy(copy, texts[i].text, texts[i].len);
         UNIT_CASE(texts[i].text);
@@ -189,7 +190,7 @@ test_limits(void)
     CHECK_EQ(small.error, JSON_TOO_DEEP);
 }
 
-/* Long strings, so that the eight-byte steps see every alignment. */
+/* Long strings, so that the steps of eight bytes occur at every alignment. */
 static void
 test_alignments(void)
 {
@@ -213,7 +214,7 @@ test_alignments(void)
         }
 }
 
-/* Writes an object of n different keys; returns its length. */
+/* Writes an object of n different keys. Returns its length. */
 static size_t
 put_keys(char *text, uint32_t n)
 {
@@ -226,7 +227,7 @@ put_keys(char *text, uint32_t n)
     return len;
 }
 
-/* The processor's time for `times` scans. */
+/* Returns the processor time of `times` scans. */
 static clock_t
 time_of(const char *text, size_t len, unsigned times)
 {
@@ -237,7 +238,8 @@ time_of(const char *text, size_t len, unsigned times)
     return clock() - began;
 }
 
-/* Ten times as many keys take about ten times as long, not a hundred times. */
+/* Ten times as many keys take about ten times as long, and not a hundred
+ * times. */
 static void
 test_many_keys_take_no_square(void)
 {
@@ -250,8 +252,8 @@ test_many_keys_take_no_square(void)
     CHECK(linear);
 }
 
-/* Many keys: the duplicate is found wherever it is, and the tape stays
- * whole. */
+/* Among many keys a duplicate is found at any place, and the tape stays
+ * complete. */
 static void
 test_many_keys(void)
 {
@@ -297,13 +299,13 @@ test_strings(void)
     n = json_string(&j, 1, out, 8, &full); /* as long as the buffer */
     CHECK_STRN(out, n, "a\xc3\xa9\n\xf0\x9f\x98\x80");
     CHECK(full);
-    /* Cut between two characters, not within one. */
+    /* The string is cut between two characters, and not within one. */
     n = json_string(&j, 1, out, 7, &full);
     CHECK_STRN(out, n, "a\xc3\xa9\n");
     CHECK(!full);
     n = json_string(&j, 3, out, sizeof out, NULL);
     CHECK_STRN(out, n, "\xef\xbf\xbd\xef\xbf\xbd");
-    /* Another type has no bytes. */
+    /* A value of another type has no bytes. */
     CHECK_EQ(json_string(&j, 4, out, sizeof out, &full), 0);
     CHECK(!full);
     CHECK(json_equals(&j, 1, "a\xc3\xa9\n\xf0\x9f\x98\x80", 8));
@@ -380,8 +382,8 @@ test_numbers(void)
         CHECK(json_double(&j, 0, &v));
         CHECK(v == strtod(doubles[i], NULL));
     }
-    /* A value is converted with and without strtod(): both results are rounded
-     * alike. */
+    /* A value is converted with and without strtod(). Both results are rounded
+     * in the same way. */
     for (int i = 0; i < 20000; i++) {
         double v = 1;
         char   text[64];

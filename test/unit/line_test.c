@@ -1,4 +1,4 @@
-/* A line of the control protocol is cut into the words that its writer has
+/* A line of the control protocol is cut into words, some of which are
  * quoted. */
 #include "control_line.h"
 

@@ -1,4 +1,4 @@
-/* Memory that is not needed is given back, and what is in use stays. */
+/* Memory that is not needed is released, and memory in use is not. */
 #include <ev.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #define PAGE 4096
 #define CONNECTIONS 600
 
-/* The number of pages of p[0..n) that take memory. */
+/* Returns the number of pages of p[0..n) that take memory. */
 static unsigned
 pages(void *p, size_t n)
 {
@@ -45,8 +45,8 @@ drop_zeros(void)
     p[3 * PAGE] = 1;
     p[8 * PAGE - 1] = 2;
     CHECK_EQ(pages(p, n), 16);
-    /* Pages 1, 2, 4 to 6 and 8 to 14: the first one and the last one belong to
-       others in part. */
+    /* Pages 1, 2, 4 to 6 and 8 to 14. Parts of the first and the last page
+           belong to other data. */
     CHECK_EQ(heap_drop_zeros(p + 1, n - 2), 12);
     CHECK_EQ(pages(p, n), 4);
     CHECK_EQ(p[3 * PAGE], 1);
@@ -86,7 +86,7 @@ loop_memory(void)
     ensure(write(fds[1], "x", 1) == 1);
     ev_run(self.loop, EVRUN_NOWAIT);
     CHECK_EQ(called, 1);
-    /* Rows of pages that were given back are used. */
+    /* The rows of pages that were released can be used again. */
     ensure(dup2(fds[0], 1000) == 1000);
     ev_io_init(&low, count_cb, 1000, EV_READ);
     ev_io_stop(self.loop, &high);
@@ -136,7 +136,7 @@ awaits(const struct conn *c)
     return good;
 }
 
-/* tls.client_name = serial: a digest is kept only until the boot. */
+/* tls.client_name = serial: a digest is stored only until the boot. */
 static void
 digests(void)
 {
@@ -157,7 +157,8 @@ digests(void)
         certificate_forget(c[i]);
     CHECK(awaits(c[0]));
     CHECK(!awaits(c[1]));
-    /* 600 digests lie in two whole pages and a part; the first one is used. */
+    /* 600 digests take two whole pages and a part; the first digest is in use.
+     */
     CHECK_EQ(certificate_trim(), 1);
     CHECK_EQ(certificate_trim(), 0);
     CHECK(awaits(c[0]));

@@ -2,9 +2,9 @@
  * messages_test: valid and broken messages of all OCPP versions, made from the
  * tables, in an order that depends on a seed: messages_test [seed [rounds]].
  *
- * A valid message passes strict validation. A message with a single break of a
- * known kind does not; lenient validation names a deviation, or refuses it as
- * well. The gateway's default answer to a valid message is valid itself.
+ * A valid message passes strict validation. A message with a single error of a
+ * known kind does not; lenient validation reports a deviation, or refuses it as
+ * well. The gateway's default answer to a valid message is valid too.
  */
 #include <stdlib.h>
 
@@ -31,10 +31,10 @@ draw(unsigned n)
 
 /* --- a valid message -------------------------------------------------------- */
 
-/* The break to be made: at the n-th place where one can be made. */
+/* The error to be made: at the n-th place at which one can be made. */
 static long places, broken_at; /* broken_at < 0: nowhere */
 static bool broken;
-/* If it is not 0, one of this many places breaks, instead of a single one. */
+/* If it is not 0, one of so many places gets an error, instead of only one. */
 static unsigned often;
 
 static bool
@@ -205,8 +205,8 @@ put_object(
     buf_addc(&text, '}');
 }
 
-/* Writes a message. With at >= 0 it is broken at that place, if it has so
- * many. */
+/* Writes a message. With at >= 0 it has an error at that place, if there are
+ * so many places. */
 static void
 make(const struct schema_message *m, enum schema_part part, long at)
 {
@@ -281,8 +281,8 @@ check_message(const struct schema_message *m, enum schema_part part)
     CHECK(good == (v.deviations != 0) || !good);
 }
 
-/* However many things are wrong: lenient validation accepts a message about a
- * transaction, and names what is wrong. */
+/* Lenient validation accepts a message about a transaction, however many
+ * errors it has, and reports them. */
 static void
 check_transactional(const struct schema_message *m)
 {

@@ -88,8 +88,8 @@ a_full_table_has_other(void)
         sum += rows(r)[i].points;
     CHECK_EQ(sum + others, 4096);
     CHECK(sum > REGISTRY_MODELS * 9 / 10);
-    /* A new identity takes the entry of another, which is forgotten: the row of
-     * the former one does not count it any more. */
+    /* A new identity gets the entry of another identity, which is forgotten.
+     * The row of the former one does not count it any more. */
     for (unsigned i = 0; i < 4096; i++) {
         snprintf(name, sizeof name, "N%u", i);
         CHECK_EQ(
@@ -112,7 +112,7 @@ texts_can_be_shown(void)
     registry_model_set(r, a, text, "a\tb\x1b\xff");
     CHECK_EQ(strlen(row_of(r, a).vendor), REGISTRY_MODEL_MAX - 1);
     CHECK(strcmp(row_of(r, a).model, "a?b??") == 0);
-    /* Numbers that a stray store has changed. */
+    /* These numbers were changed by a stray store. */
     struct registry_model *m = rows(r) + registry_model_of(r, a);
     memset(m - 1, 0xff, sizeof *m);
     CHECK_EQ(strlen(row_of(r, a).model), REGISTRY_MODEL_MAX + 1);

@@ -22,8 +22,8 @@ static struct seal *table;
 static struct seal *last;
 static uint64_t     seals, twice, updates, moves, taken;
 
-/* A table with open addressing. The pair of a record that was taken back may be
- * used once more. */
+/* A table with open addressing. The pair of key and nonce of a record that was
+ * taken back may be used once more. */
 static void
 nonce_spy_note(const uint8_t *key, size_t n, const uint8_t *nonce, size_t m)
 {
@@ -73,8 +73,8 @@ begin(int i)
     CHECK(numbers[i] != 0);
 }
 
-/* The record moves to another place, as when a connection moves to another
- * process. */
+/* The record state moves to another place, as when a connection moves to
+ * another process. */
 static void
 move(int i)
 {
@@ -124,7 +124,7 @@ main(void)
     }
     CHECK_EQ(twice, 0);
     CHECK(updates > 100 && moves > 1000 && taken > 1000 && spent > 0);
-    /* The table notices a repetition: here is one. */
+    /* The table detects a repetition, which is made here. */
     struct record *r = record_slab_at(numbers[2]);
     record_seal(r, RECORD_DATA, text, 1, wire);
     r->write_seq--;

@@ -1,4 +1,4 @@
-/* What a service manager hears, on a named and on an abstract socket. */
+/* The messages to a service manager, on a named and on an abstract socket. */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ names_everything(const char *name)
     sd_notify_stopping();
     hear(fd);
     CHECK_STR(heard, "STOPPING=1");
-    /* A service manager that does not read delays nothing. */
+    /* A service manager that does not read delays no process. */
     for (int i = 0; i < 2000; i++)
         sd_notify_ready();
     close(fd);

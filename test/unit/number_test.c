@@ -1,4 +1,4 @@
-/* number: what is taken, and what is not. */
+/* number: which texts are accepted as numbers, and which are not. */
 #include "number.h"
 
 #include "unit.h"

@@ -1,5 +1,5 @@
-/* ocppj_test: frames are cut and built, as in OCPP-J 1.6 section 4, and as
- * charge points write them. */
+/* ocppj_test: frames are parsed and built, as OCPP-J 1.6 section 4 describes
+ * them, and as charge points write them. */
 #include <stdlib.h>
 
 #include "ocpp/ocppj.h"
@@ -11,12 +11,12 @@ static struct json       tape = JSON_INIT(tokens, 1000);
 #define BIT(word) DEVIATION_BIT(word)
 #define UUID "0b9a9d6e-9a9b-4c7e-8d15-0fcd4b1f0a55"
 
-/* The verdicts of lenient and of strict validation. */
+/* The results of lenient and of strict validation. */
 static const struct {
     const char        *frame;
     enum ocppj_verdict lenient, strict;
     int                type;
-    const char        *id_raw;     /* NULL: none */
+    const char        *id_raw;     /* NULL: there is no id */
     uint64_t           deviations; /* those that lenient validation finds */
 } frames[] = {
     /* correct frames */
@@ -43,7 +43,7 @@ static const struct {
         "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\"",
         0},
 
-    /* mistakes of charge points that can be understood */
+    /* errors of charge points whose meaning is clear */
     {"[2,12345,\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 2, "12345",
         BIT(number_id)},
     {"[2,0012,\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 2, "12",
@@ -185,7 +185,7 @@ test_parts(void)
 {
     struct ocppj_frame f;
 
-    /* Payloads stay byte for byte: big numbers, trailing zeros, blanks. */
+    /* Payloads are not changed: big numbers, trailing zeros, blanks. */
     cut(&f,
         "[2, \"a\\u0062c\",\"MeterValues\", {\"x\" : 9007199254740993, "
         "\"y\":1.10}]");
@@ -216,7 +216,7 @@ test_parts(void)
     CHECK_STRN(f.code_word.p, f.code_word.len, "VendorSpecificError");
     CHECK_EQ(f.details_tok, 0);
 
-    /* Words with escapes are understood. */
+    /* Escapes in strings are decoded. */
     cut(&f, "[2,\"1\",\"\\u0048eart\\u0062eat\",{}]");
     CHECK_STRN(f.action.p, f.action.len, "Heartbeat");
     cut(&f, "[4,\"1\",\"Generic\\u0045rror\",\"\",{}]");
@@ -227,7 +227,7 @@ test_parts(void)
     cut(&f, "[3,\"1\",\"Reset\",{\"a\":[1,{}]},{\"status\":\"Accepted\"}]");
     CHECK_STRN(f.payload.p, f.payload.len, "{\"status\":\"Accepted\"}");
 
-    /* The action of a malformed CALL is reported where it can be read. */
+    /* The action of a malformed CALL is reported if it can be read. */
     const char *text = "[2,\"1\",\"Heartbeat\"]";
     ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_LENIENT, OCPPJ_CALLERROR);
     CHECK_STRN(f.action.p, f.action.len, "Heartbeat");
@@ -279,7 +279,7 @@ test_builders(void)
     ocppj_put_call(&out, "1", 1, "ClearCache", NULL, 0);
     CHECK_STRN(out.p, out.len, "[2,\"1\",\"ClearCache\",{}]");
 
-    /* An answer has the id byte for byte as it came. */
+    /* An answer has the bytes of the id as they were received. */
     cut(&f, "[2,007,\"Heartbeat\",{}]");
     buf_clear(&out);
     ocppj_put_result(&out, f.id_raw, "{\"a\":1.50}", 10);
@@ -361,15 +361,15 @@ test_ids(void)
         CHECK_EQ(tape.deviations, 0);
     }
     UNIT_CASE("");
-    /* 36 characters, each written as a pair of escapes: repeated byte for
-     * byte. */
+    /* 36 characters, each of which is written as a pair of escapes, are
+     * repeated unchanged. */
     strcpy(text, "[2,\"");
     for (int i = 0; i < 36; i++)
         strcat(text, "\\ud83d\\ude00");
     strcat(text, "\",\"Heartbeat\",{}]");
     cut(&f, text);
     CHECK_EQ(f.id_raw.len, 36 * 4 + 2);
-    /* Of longer ids, an answer repeats a bounded part. */
+    /* An answer repeats at most a part of a longer id. */
     for (int len = 37; len < 8000; len += 481) {
         n = (size_t)sprintf(text, "[2,\"%0*d\",\"Heartbeat\",{}]", len, 0);
         ocppj_cut(&f, &tape, text, n, OCPPJ_LENIENT, OCPPJ_CALLERROR);
@@ -382,7 +382,7 @@ test_ids(void)
         OCPPJ_NO_ID);
 }
 
-/* OCPP 2.1 has two more types of messages; in no version is an answer
+/* OCPP 2.1 has two more message types. In no version is an answer
  * answered. */
 static void
 test_types(void)

@@ -41,7 +41,7 @@ a_crowd_is_counted_over_workers(void)
     shm_worker(s, 1)->pid = 2;
     CHECK_EQ(shm_crowd_count(s, pa), 19);
 
-    /* The count is never too low, and rarely too high even with many other
+    /* The count is never too low, and rarely too high, even with many other
      * addresses. */
     struct address_count_place *all = calloc(20000, sizeof *all);
     uint64_t                    most = 0;
@@ -64,13 +64,14 @@ a_crowd_is_counted_over_workers(void)
     buf_free(&errors);
 }
 
-/* A row of another process is one of this table, or it is left out. */
+/* A row number from another process is checked: it is a row of this table, or
+ * ignored. */
 static void
 penalties_that_arrive(void)
 {
     static const struct {
         const char *line;
-        int         at; /* the row that it changes, -1: none */
+        int         at; /* the row that is changed; -1: none */
     } lines[] = {
         {"penalties rows=%u key=1:2", -1},
         {"penalty row=0 tag=1 strikes=1", 0},
@@ -79,7 +80,7 @@ penalties_that_arrive(void)
         {"penalty tag=1 strikes=1", -1},
         {"penalty row=4294967295 tag=1 strikes=1", -1},
     };
-    enum { BEHIND = 64 }; /* rows of memory behind the table */
+    enum { BEHIND = 64 }; /* rows of memory after the table */
     struct penalty *t = calloc(1, penalty_size(1000) + BEHIND * 8);
 
     penalty_init(t, 1000);
@@ -110,9 +111,10 @@ waits_double_and_end(void)
         CHECK_EQ(penalty_count(t, 1, "CP1", 3, now, 10, 60), 0);
     CHECK_EQ(penalty_count(t, 1, "CP1", 3, now, 10, 60), 5);
     CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 5);
-    CHECK_EQ(penalty_waits(t, 2, "CP1", 3, now), 0); /* another kind of name */
+    CHECK_EQ(
+        penalty_waits(t, 2, "CP1", 3, now), 0); /* not the same kind of name */
     CHECK_EQ(penalty_count(t, 1, "CP1", 3, now + 3, 10, 60),
-        2); /* a penalty that does not count for it any more */
+        2); /* the identity has a penalty that has ended */
     now += 5;
     CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 0);
     for (uint32_t want = 10; want <= 320; want *= 2) {
@@ -121,19 +123,19 @@ waits_double_and_end(void)
         CHECK_EQ(wait, want < 60 ? want : 60);
         now += wait;
     }
-    /* After an hour without failures, all is forgotten. */
+    /* After an hour without failures all failures are forgotten. */
     now += PENALTY_FORGET_S;
     for (int i = 0; i < 11; i++)
         wait = penalty_count(t, 1, "CP1", 3, now, 10, 60);
     CHECK_EQ(wait, 5);
-    /* Ten failures in each minute are within the limit, for any time. */
+    /* Ten failures per minute are within the limit, for any length of time. */
     for (int m = 0; m < 100; m++)
         for (int i = 0; i < 10; i++)
             CHECK_EQ(penalty_count(
                          t, 1, "CP2", 3, 10000u + 60u * (unsigned)m, 10, 60),
                 0);
-    /* A minute within the limit takes one strike back: the next delay is as
-     * long as the one before, and after two such minutes half of it. */
+    /* Each minute within the limit takes back one increase: the next delay is
+     * as long as the last one, and after two such minutes half as long. */
     uint32_t t0 = 100000;
     for (int quiet = 0; quiet <= 2; quiet++) {
         static const uint32_t want[] = {20, 10, 5};
@@ -154,7 +156,7 @@ waits_double_and_end(void)
             wait = penalty_count(t, 1, name, 2, at, 10, 60);
         CHECK_EQ(wait, want[quiet]);
     }
-    /* The end of a delay that the table has never set does not count. */
+    /* The end of a delay that the table has never set is ignored. */
     for (uint32_t i = 0; i < t->rows; i++)
         t->row[i] |= UINT32_MAX;
     CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 0);

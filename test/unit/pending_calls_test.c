@@ -1,5 +1,5 @@
-/* The commands whose outcomes the master awaits. What a worker reports about
- * one is checked. */
+/* The commands whose outcomes the master waits for. The report of a worker
+ * about a command is checked. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "log.h"
 #include "unit.h"
 
-/* main.c has it, which is in no unit test. */
+/* This is a part of main.c, which is in no unit test. */
 struct master master;
 
 static unsigned     ends;
@@ -35,7 +35,7 @@ failed(uint64_t client, const char *why)
 
 static const struct pending_calls_waiter waiter = {7, done, failed};
 
-/* Makes command `id` pending, as it arrives from another master. */
+/* Makes command `id` pending, as if another master handed it over. */
 static bool
 take(uint64_t id, const char *body, size_t len)
 {
@@ -83,7 +83,7 @@ each_ends_once(void)
     UNIT_CASE("");
 }
 
-/* A number that is no outcome is not used as one. */
+/* A number that is not an outcome is not used as one. */
 static void
 odd_outcomes(void)
 {

@@ -1,5 +1,5 @@
-/* The record layer: the records of RFC 8448, both ends against each other, and
- * records that a peer must not send. */
+/* The record layer: the records of RFC 8448, both ends of a connection with
+ * each other, and records that a peer must not send. */
 #include "net/record.h"
 
 #include <stdlib.h>
@@ -157,7 +157,7 @@ test_both_ways(size_t k)
             server, record_seal(client, RECORD_DATA, "fro", 3, wire), "fro", 3);
         opens(server, record_seal(client, RECORD_DATA, "", 0, wire), "", 0);
     }
-    /* Several records in one read, with an incomplete one behind them. */
+    /* Several records in one read, followed by an incomplete one. */
     size_t n = record_seal(client, RECORD_DATA, "a", 1, wire);
     n += record_seal(client, RECORD_DATA, "bc", 2, wire + n);
     size_t m = record_seal(client, RECORD_DATA, "def", 3, wire + n);
@@ -198,7 +198,7 @@ test_tampering(size_t k)
         memcpy(wire, text, n);
         wire[bit / 8] ^= (uint8_t)(1 << bit % 8);
         struct record_input in = record_open(server, wire, n);
-        /* With a greater length, the end waits for more bytes. */
+        /* With a greater length, the receiver waits for more bytes. */
         bool waits = in.end == RECORD_OPEN && in.used == 0;
         CHECK(in.end == RECORD_FAILED ||
             (waits && (bit / 8 == 3 || bit / 8 == 4)));
@@ -206,7 +206,7 @@ test_tampering(size_t k)
     }
     memcpy(wire, text, n);
     opens(server, n, "hello", 5);
-    /* The same record again: a replay. */
+    /* The same record again is a replay. */
     memcpy(wire, text, n);
     fails(server, n, ALERT_BAD_RECORD_MAC);
     memcpy(wire, "\x17\x03\x03\xff\xff", 5);
@@ -283,8 +283,7 @@ static void
 test_padding(void)
 {
     begin(3);
-    /* The byte that record_seal() takes for the type is the last zero of the
-     * padding. */
+    /* record_seal() reads the last zero of the padding as the type. */
     size_t n = record_seal(client, 0, "hi\x17\0\0\0", 6, wire);
     opens(server, n, "hi", 2);
     n = record_seal(client, 0, "\0\0\0", 3, wire);

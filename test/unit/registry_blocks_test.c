@@ -1,5 +1,5 @@
-/* registry_blocks: a charge point that is quiet again gives back the memory
- * that its many starts took. */
+/* registry_blocks: the memory that many StartTransactions took is released when
+ * their charge point is quiet again. */
 #include "registry_blocks.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 static const char text[] = "{\"idTokenInfo\":{\"status\":\"Accepted\"},"
                            "\"totalCost\":1.5}";
 
-/* Pages of the registry that have memory. */
+/* Returns the number of pages of the registry that have memory. */
 static size_t
 resident(struct registry *r)
 {
@@ -39,7 +39,7 @@ entry_of(struct registry *r, unsigned i)
     return registry_find(r, name, (size_t)n, true);
 }
 
-/* Event `number` of an entry. */
+/* Returns event `number` of an entry. */
 static void
 print_of(uint64_t number, uint64_t fp[2])
 {
@@ -92,7 +92,7 @@ blocks(struct registry *r)
     return n;
 }
 
-/* Whatever the answers look like. */
+/* This holds whatever the answers are. */
 static void
 the_memory_is_given_back(const char *answer)
 {
@@ -102,7 +102,8 @@ the_memory_is_given_back(const char *answer)
     for (unsigned i = 0; i < MANY; i++)
         for (uint64_t n = 1; n <= 4; n++)
             send(r, entry_of(r, i), n, answer);
-    /* The words that say which blocks are in use are memory of the gateway. */
+    /* The words that record which blocks are in use are memory of the gateway.
+     */
     for (uint32_t i = 0; i <= MANY / REGISTRY_PAGE_BLOCKS; i++)
         CHECK_EQ(registry_block_used(r, i), 0);
     size_t few = resident(r);
@@ -129,7 +130,7 @@ the_memory_is_given_back(const char *answer)
     UNIT_CASE("");
 }
 
-/* Looking for a start that is not there takes no memory either. */
+/* Searching for a start that is not stored takes no memory. */
 static void
 four_starts_take_no_block(void)
 {
@@ -211,8 +212,8 @@ of_its_owner(void)
     UNIT_CASE("");
 }
 
-/* A worker that dies with a block in its hand, or a stray store, costs at most
- * the starts of one entry. */
+/* If a worker dies while it takes a block, or after a stray store, at most the
+ * starts of one entry are lost. */
 static void
 a_lost_block_comes_back(void)
 {
@@ -225,7 +226,8 @@ a_lost_block_comes_back(void)
     tidy_all(r, 1000 + WINDOW);
     CHECK_EQ(blocks(r), 0);
     CHECK_EQ(registry_block_take(r, e), 0);
-    registry_block_at(r, 0)->entry = 0; /* it died before it wrote that */
+    registry_block_at(r, 0)->entry =
+        0; /* as if it had died before writing this */
     tidy_all(r, 2000);
     tidy_all(r, 2000 + WINDOW);
     CHECK_EQ(blocks(r), 0);
@@ -256,7 +258,8 @@ a_lost_block_comes_back(void)
     UNIT_CASE("");
 }
 
-/* The words of a block that now belongs to another entry match none there. */
+/* If a block belongs to another entry by now, its starts match none of that
+ * entry. */
 static void
 words_belong_to_an_entry(void)
 {
@@ -276,7 +279,7 @@ words_belong_to_an_entry(void)
         CHECK(known(r, e, n, "{}") && !known(r, other, n, "{}"));
 }
 
-/* Processes take and give back blocks at the same time, and none is given
+/* Processes take and release blocks at the same time, and no block is taken
  * twice. */
 static void
 no_block_twice(void)
@@ -315,8 +318,8 @@ no_block_twice(void)
     CHECK_EQ(blocks(r), 0);
 }
 
-/* Blocks with low numbers are given first, so that the pages behind them can be
- * given back. */
+/* Blocks with low numbers are taken first, so that the pages with higher ones
+ * can be released. */
 static void
 low_numbers_first(void)
 {

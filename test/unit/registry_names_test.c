@@ -40,8 +40,8 @@ prepared_names_spread(void)
     CHECK_EQ(r->rebuilt, 0);
 }
 
-/* Names that share a chain, for which an attacker needs the key, cost only the
- * length of their chain, and never get a second entry. */
+/* The time for names in one chain, for which an attacker would need the key,
+ * depends only on the length of the chain, and no name gets a second entry. */
 static void
 a_long_chain_is_walked_to_its_end(void)
 {
@@ -82,9 +82,9 @@ a_long_chain_is_walked_to_its_end(void)
     UNIT_CASE("");
 }
 
-/* A flood of names, each of which comes once, fills the table. In a full table
- * the cost of a claim is bounded, and a name whose only connection has ended is
- * given up. */
+/* Many names, each of which connects once, fill the table. In a full table the
+ * time for a claim is bounded, and the entry of a name whose only connection
+ * has ended is reused. */
 static void
 a_flood_of_names(void)
 {

@@ -1,4 +1,5 @@
-/* registry_starts: starts that are sent again get the same answer. */
+/* registry_starts: StartTransactions that are sent again get the same answer.
+ */
 #include <stdlib.h>
 
 #include "registry_fix.h"
@@ -79,13 +80,13 @@ remembers_starts(void)
     UNIT_CASE("the newest ones are kept");
     for (unsigned i = 1; i < REGISTRY_STARTS; i++)
         know(r, e, fp[i], 1001 + i, (int32_t)i);
-    know(r, e, fp[1], 1002,
-        1); /* the same start again: it takes no further place */
+    know(
+        r, e, fp[1], 1002, 1); /* the same start again takes no further place */
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_KNOWN);
     registry_start_ask(r, e, REGISTRY_START, fp[REGISTRY_STARTS], 0, 2000);
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
     CHECK_EQ(state(r, e, fp[1]), REGISTRY_START_KNOWN);
-    know(r, e, fp[0], 1, 1); /* older than all others */
+    know(r, e, fp[0], 1, 1); /* the oldest */
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
 
     UNIT_CASE("starts that were given up are forgotten, known ones are not");
@@ -98,7 +99,7 @@ remembers_starts(void)
     UNIT_CASE("");
 }
 
-/* Any answer of the platform is repeated byte for byte. */
+/* Each answer of the platform is repeated without changes. */
 static void
 keeps_any_answer(void)
 {

@@ -1,7 +1,7 @@
 /*
- * registry: first its rules, one by one. Then a test under load: several
- * processes claim, release, find and forget the same few names, and are killed
- * at any instant.
+ * registry: first each of its rules. Then a test under load: several processes
+ * claim, release, find and forget the same few names, and are killed at any
+ * instant.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 #define HELD 8      /* number of connections of a slot */
 #define KILLS 400
 
-/* What the processes share besides the registry. */
+/* The memory that the processes share in addition to the registry. */
 struct board {
     _Atomic uint64_t claims, busy, full, takeovers, wrong;
     _Atomic int bad_line; /* line of this file where a process found an error */
@@ -95,8 +95,8 @@ forgets_the_longest_absent(void)
     UNIT_CASE("");
 }
 
-/* A reader without the lock goes on while the lock is held, and is not misled
- * by wrong offsets. */
+/* A reader without the lock continues while the lock is held, and is not
+ * affected by wrong offsets. */
 static void
 readers_take_no_lock(void)
 {
@@ -209,8 +209,8 @@ work(struct registry *r, unsigned slot, uint64_t seed)
         board->claims++;
         if (h->claim.former != 0) {
             board->takeovers++;
-            /* A freed entry begins anew; but an entry that had an owner was
-             * never freed. */
+            /* A freed entry begins with new values; but an entry that had an
+             * owner was never freed. */
             MUST(h->claim.former_generation < h->claim.generation);
         }
         look(r, h);
@@ -249,8 +249,8 @@ bury(struct registry *r, unsigned slot)
     return n;
 }
 
-/* Checked while no process runs: each name has one entry, is found there, and
- * every chain ends. */
+/* Called while no process runs. Checks that each name has one entry, is found
+ * there, and that every chain ends. */
 static void
 check_names(struct registry *r)
 {
@@ -271,9 +271,9 @@ check_names(struct registry *r)
         listed++;
         name_of(name, n);
         CHECK_EQ(registry_find(r, name, strlen(name), false), i);
-        /* The generations of a name grow: no claim has returned a higher one
-         * than that of the entry. An exception is a process that was killed
-         * before it recorded it. */
+        /* The generations of a name increase: no claim has returned a higher
+         * one than that of the entry, except if the process was killed before
+         * it recorded the generation. */
         CHECK(e.claims == 0 || e.generation >= board->newest[n]);
     }
     for (unsigned n = 0; n < NAMES; n++) {
@@ -310,7 +310,7 @@ survives_kills(unsigned kills)
         pid[s] = start(r, s, chance(&seed));
         if (k % 50 != 49)
             continue;
-        /* Kill all processes at once, and check what is left. */
+        /* Kill all processes at once, and check the remaining state. */
         for (unsigned i = 0; i < SLOTS; i++)
             kill(pid[i], SIGKILL);
         for (unsigned i = 0; i < SLOTS; i++) {
@@ -330,7 +330,7 @@ survives_kills(unsigned kills)
     CHECK_EQ(board->wrong, 0);
     if (board->wrong)
         fprintf(stderr, "first found at line %d\n", board->bad_line);
-    /* The test is worth something only if all of this has happened. */
+    /* The test proves something only if all of this has happened. */
     CHECK(board->takeovers > 0 && r->forgotten > 0);
     printf("%" PRIu64 " claims, %" PRIu64 " takeovers, %" PRIu64
            " forgotten, %" PRIu64 " full, %" PRIu64 " busy, %u kills, %" PRIu64
@@ -379,9 +379,9 @@ scribble(struct registry *r, uint64_t *seed)
     }
 }
 
-/* Whatever was overwritten: no process hangs or reads outside the table, a
- * new claim owns the name, and a name has one owner after all workers have
- * checked. */
+/* Whatever was overwritten, no process hangs or reads outside the table, a new
+ * claim owns the name, and a name has one owner after all workers have checked
+ * their entries. */
 static void
 survives_scribbles(unsigned times)
 {
@@ -460,8 +460,8 @@ survives_a_death_inside_the_lock(void)
     CHECK_EQ(fix_claim(r, "CP1", 1, 0, &c), REGISTRY_BUSY);
     CHECK(clock_mono_ms() - began < REGISTRY_LOCK_MS);
     CHECK_EQ(registry_find(r, "CP1", 3, false), REGISTRY_NONE);
-    /* A process died while it wrote a chain: the entries count, not the
-     * chain. */
+    /* If a process died while it wrote a chain, the entries are valid, and the
+     * chain is not. */
     uint32_t *heads =
         (uint32_t *)((char *)r + ((sizeof *r + 63) & ~(size_t)63));
     for (uint32_t i = 0; i < r->heads; i++)

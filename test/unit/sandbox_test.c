@@ -1,5 +1,5 @@
-/* What a process in the sandbox can still do, and what ends it. Each attempt is
- * made in a process of its own. */
+/* The actions that a process in the sandbox may do, and those that end it. Each
+ * is tried in a process of its own. */
 #include "sandbox.h"
 
 #include <errno.h>
@@ -51,8 +51,8 @@ thread(void *arg)
     return arg;
 }
 
-/* The result of a look-up outside of the sandbox; a small system may not know
- * the name. */
+/* Returns the result of a look-up outside the sandbox, because a small system
+ * may not know the name. */
 static int looked_up;
 
 static int
@@ -96,7 +96,7 @@ try_exec(void)
 }
 
 /* fork(3) of glibc 2.41 blocks all signals, so the handler of SIGSYS does not
- * run and the signal ends the process: that is not what is tested here. */
+ * run and the signal ends the process. This is not tested here. */
 static int
 try_fork(void)
 {

@@ -35,13 +35,13 @@ static struct json       tape = JSON_INIT(tokens, 5000);
 #define SV "meterValue[0].sampledValue[0]"
 #define LP "chargingSchedule.chargingSchedulePeriod[0].limit"
 
-/* What strict validation refuses, and the result of lenient validation:
- * deviations, or a refusal for the same reason. */
+/* A payload that strict validation refuses, and the result of lenient
+ * validation: deviations, or a refusal for the same reason. */
 static const struct {
     const char      *message; /* with the suffix ".conf": a response */
     const char      *payload;
     enum ocppj_error code;       /* NONE: valid for both */
-    uint64_t         deviations; /* 0: lenient validation refuses it, too */
+    uint64_t         deviations; /* 0: lenient validation refuses it too */
     const char      *path;
 } rows[] = {
     /* valid payloads */
@@ -102,7 +102,7 @@ static const struct {
         "[{\"value\":\"1\"}]}]}",
         MISSING, BIT(missing_field), "meterValue[0].timestamp"},
 
-    /* a member is too much */
+    /* there is an additional member */
     {"Heartbeat", "{\"x\":1}", FORMATION, BIT(extra_field), "x"},
     {"StatusNotification", STATUS(",\"vendor\":{\"deep\":[1]}"), FORMATION,
         BIT(extra_field), "vendor"},
@@ -342,7 +342,7 @@ text_of(const char *message, const char *payload)
     return v.text;
 }
 
-/* The texts that operators read. */
+/* The reasons that operators read. */
 static void
 test_texts(void)
 {
@@ -373,7 +373,7 @@ test_texts(void)
     UNIT_CASE("");
 }
 
-/* No buffer overflows, however long the names and values are. */
+/* No buffer overflows, whatever the length of names and values. */
 static void
 test_bounds(void)
 {

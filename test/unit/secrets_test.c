@@ -13,7 +13,7 @@ static struct json       tape = JSON_INIT(tokens, 2000);
 static const struct {
     const char *text, *shown;
 } rows[] = {
-    /* By the name of the member. */
+    /* Secrets by the name of the member. */
     {"{ \"a\" : [ 1 , 2.50 ] }", NULL},
     {"{\"apn\":{\"apnPassword\":\"x\",\"simPin\":12,\"apn\":\"y\"}}",
         "{\"apn\":{\"apnPassword\":\"***\",\"simPin\":\"***\",\"apn\":\"y\"}}"},
@@ -21,7 +21,7 @@ static const struct {
         "{\"password\":\"***\",\"key\":\"***\",\"user\":\"u\"}"},
     {"{\"basicAuthPassword\":null,\"key\":\"k\"}", NULL},
     {"{\"pass\\u0077ord\":\"x\"}", "{\"pass\\u0077ord\":\"***\"}"},
-    /* By the name of the variable. */
+    /* Secrets by the name of the variable. */
     {"{\"key\":\"AuthorizationKey\",\"value\":\"x\"}",
         "{\"key\":\"AuthorizationKey\",\"value\":\"***\"}"},
     {"{\"value\":\"x\",\"key\":\"authorization\\u004bEY \"}",
@@ -41,7 +41,7 @@ static const struct {
         VARIABLE("SimPin", "\"variableAttribute\":[{\"value\":\"***\"}]")},
     {VARIABLE("VpnKey", "\"actualValue\":\"x\",\"eventId\":1"),
         VARIABLE("VpnKey", "\"actualValue\":\"***\",\"eventId\":1")},
-    /* By the content of the value. */
+    /* Secrets by the content of the value. */
     {"{\"location\":\"ftp://user:p@ss:word@host/a:b@c\"}",
         "{\"location\":\"ftp://user:***@host/a:b@c\"}"},
     {"{\"location\":\"ftp:\\/\\/user:x@host\"}", "{\"location\":\"***\"}"},

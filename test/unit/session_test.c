@@ -9,7 +9,7 @@
 
 #define WRAP (UINT64_C(1) << 32) /* ms */
 
-/* Makes the worker that old; returns its age, which is a little higher. */
+/* Makes the worker that old. Returns its age, which is a little higher. */
 static uint64_t
 worker_is(uint64_t ms)
 {
@@ -33,7 +33,8 @@ the_age_of_a_session_does_not_wrap(void)
             c.opened_ms = self.now_ms;
             c.session.opened_era = self.now_era;
             uint64_t now = worker_is(opened[i] + ages[k]);
-            if (now < then) /* on a slow machine, between the two calls */
+            if (now <
+                then) /* on a slow machine time passes between the two calls */
                 now = worker_is(then + ages[k]);
             CHECK_EQ(session_age_ms(&c), now - then);
             CHECK(now - then + 1000 > ages[k]);

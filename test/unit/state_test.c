@@ -1,5 +1,5 @@
 /* The state that one version of the program hands over to the next: it is
- * written, and read back. */
+ * written and read again. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,8 +87,8 @@ an_entry_comes_through(void)
     CHECK_STRN(start.answer, start.len, "other answer");
     CHECK_EQ(start.slot, 3);
 
-    /* The connection follows the entry: it is not a new claim, and the
-     * generation stays the same. */
+    /* The connection comes with its entry, so it is not a new claim and keeps
+     * the generation. */
     CHECK(registry_adopt(new, i, c.generation + 1, 0, 1, 2) == 0);
     cref self = registry_adopt(new, i, c.generation, 0, 1, 2);
     CHECK(self == cref_make(1, 2, c.generation));
@@ -110,7 +110,7 @@ an_entry_comes_through(void)
     buf_free(&b);
 }
 
-/* The starts in the far table move, too. */
+/* The starts in the table of additional starts move too. */
 static void
 all_starts_of_an_entry_move(void)
 {
@@ -205,8 +205,8 @@ make_shm(unsigned slots)
     return s;
 }
 
-/* Reads line by line, as the new master does. Returns how many records it has
- * taken. */
+/* Reads line by line, as the new master does. Returns the number of records
+ * that were accepted. */
 static unsigned
 read_all(struct shm *s, struct buf *b)
 {
@@ -263,7 +263,7 @@ a_segment_comes_through(void)
         .name_len = 3,
         .name = "CP1"};
     memset(r->detail, 'x', sizeof r->detail); /* without a NUL */
-    shm_worker(old, 1)->refusal[0].seq = 3;   /* in the middle of a write */
+    shm_worker(old, 1)->refusal[0].seq = 3;   /* as during a write */
 
     uint64_t numbers = old->sequence;
     shm_state_write(old, rows, &b);
@@ -298,7 +298,8 @@ a_segment_comes_through(void)
     CHECK(ticket_current(&new->tickets, &after));
     CHECK(memcmp(&before, &after, sizeof before) == 0);
 
-    /* The same number of slots: each worker goes on from its predecessor. */
+    /* With the same number of slots, each worker continues from its
+     * predecessor. */
     new = make_shm(3);
     buf_clear(&b);
     shm_state_write(old, rows, &b);
@@ -308,8 +309,8 @@ a_segment_comes_through(void)
     CHECK_STR(shm_worker(new, 2)->death, "was killed");
     CHECK_EQ(shm_worker(new, 2)->recovered, 1);
 
-    /* The table has another size: penalties are dropped, because they would be
-     * counted for other addresses. */
+    /* The table has another size. Penalties are dropped, because they would
+     * apply to other addresses. */
     conf.server_max_connections = 20000;
     new = make_shm(3);
     CHECK(penalty_rows(20000) != rows);

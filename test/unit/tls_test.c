@@ -1,5 +1,5 @@
-/* The interface to libssl: the self-test, both ends of it against each other
- * for every suite, client certificates and their names, and wrong files. */
+/* The interface to libssl: the self-test, both of its ends with each other for
+ * every suite, client certificates and their names, and wrong files. */
 #include "net/tls.h"
 
 #include <stdlib.h>
@@ -84,7 +84,7 @@ load(struct buf *errors, struct buf *notes)
 
 static _Alignas(struct record) uint8_t records[2][RECORD_SIZE_MAX];
 
-/* A complete handshake between two ends of ocppd, in pieces of `piece`
+/* Makes a complete handshake between two ends of ocppd, in pieces of `piece`
  * bytes. */
 static bool
 connects(struct tls_context *server, struct tls_context *client, size_t piece,
@@ -237,8 +237,8 @@ test_client_certificates(void)
         CHECK(server != NULL && client != NULL);
         bool good = connects(server, client, 65536, &who, &why, detail);
         CHECK_EQ(why, rows[r].why);
-        /* In TLS 1.3 the client's handshake is complete before the refusal
-         * arrives. */
+        /* In TLS 1.3 the handshake is complete for the client before it
+         * receives the refusal. */
         CHECK_EQ(good, rows[r].why == TLS_REASON_none);
         if (good) {
             CHECK_EQ(who.certificate, rows[r].file != NULL);
@@ -310,7 +310,7 @@ static void
 test_revocation_lists(void)
 {
     static const struct {
-        const char *file, *words; /* NULL: it is read */
+        const char *file, *words; /* NULL: the file is valid */
     } rows[] = {
         {"good.crl", NULL},
         {"bad.crl", "a revocation list in it is damaged"},

@@ -91,7 +91,7 @@ static const struct {
         "{\"evseId\":3,\"meterValue\":[{\"sampledValue\":[{\"value\":2,"
         "\"unitOfMeasure\":{\"multiplier\":2.0}}]}]}",
         "{}", "{\"evse\":3,\"meterWh\":200}"},
-    /* A value whose unit is unknown is not counted as Wh. */
+    /* A value with an unknown unit is not counted as Wh. */
     {EVENT_meter_values,
         "{\"evseId\":3,\"meterValue\":[{\"sampledValue\":[{\"value\":2,"
         "\"unitOfMeasure\":{\"multiplier\":1.5}}]}]}",
@@ -106,8 +106,8 @@ static const struct {
         "{}", "{\"evse\":3}"},
 };
 
-/* A start is the same one if it was sent again, however its values are
- * written; and every part of it tells it from another one. */
+/* A start that is sent again is the same one, however its values are written;
+ * and if any part of it differs, it is another one. */
 #define START(connector, tag, time, meter)                                     \
     "{\"connectorId\":" connector ",\"idTag\":" tag ",\"timestamp\":" time     \
     ",\"meterStart\":" meter "}"
@@ -134,7 +134,7 @@ static const struct {
         "{ \"meterStart\":5,\"timestamp\":\"t\",\"idTag\":\"A\","
         "\"connectorId\":1,\"reservationId\":7}",
         true},
-    /* escapes, and numbers that are no JSON */
+    /* escapes, and numbers that are not JSON */
     {REGISTRY_START, START("1", "\"A/\"", "\"t\"", "5"),
         START("1", "\"\\u0041\\/\"", "\"t\"", "5"), true},
     {REGISTRY_START, START("1", "\"A\"", "\"t\"", "5"),
@@ -159,7 +159,7 @@ static const struct {
         "{\"transactionId\":1,\"meterStop\":6}", false},
 };
 
-/* The payload is not the root of the tape: 0 stands for a missing value. */
+/* The payload is not the root of the tape, because 0 means a missing value. */
 static void
 fingerprint(enum registry_start_kind kind, const char *payload, uint64_t out[2])
 {

@@ -1,4 +1,5 @@
-/* unended: which sessions the journals of several slots leave without an end.
+/* unended: the sessions whose ends are missing in the journals of several
+ * slots.
  */
 #include "session/unended.h"
 
@@ -39,7 +40,7 @@ list(struct unended *u)
     return UNENDED_FORGET;
 }
 
-/* The highest generations of the sessions that are left. */
+/* The highest generations of the sessions without an end. */
 static const char *
 rest(void)
 {
@@ -62,7 +63,7 @@ one_journal(void)
     line(OWN, GOES_ON, 10); /* an answer of the platform */
     CHECK_STR(rest(), "");
 
-    /* The next one begins before the end of the former one, which may be
+    /* The next session begins before the end of the former one, which may be
      * lost. */
     line(OWN, BEGINS, 10);
     line(OWN, BEGINS, 20);
@@ -97,8 +98,8 @@ a_session_that_was_raised(void)
     line(OWN, GOES_ON, 15);
     CHECK_STR(rest(), "15");
 
-    /* It has moved here, where it was raised. The end has its first
-     * generation, and is in either journal. */
+    /* The session has moved here, where its generation was raised. Its end has
+     * the first generation, and is in either journal. */
     for (int where = OWN; where <= OTHER; where++) {
         line(OWN, GOES_ON, 15);
         if (where == OWN)
@@ -108,7 +109,7 @@ a_session_that_was_raised(void)
             line(OTHER, ENDS, 10);
         CHECK_STR(rest(), "");
     }
-    /* That was the end of the one before it. */
+    /* That was the end of the former session. */
     line(OWN, GOES_ON, 15);
     line(OTHER, BEGINS, 5);
     line(OTHER, ENDS, 5);
@@ -134,7 +135,8 @@ a_session_that_has_moved(void)
     line(OTHER, GOES_ON, 10);
     CHECK_STR(rest(), "");
 
-    /* An event of the other journal that is older: it has come from there. */
+    /* The other journal has an older event, so the session has moved from
+     * there. */
     number = 100;
     line(OWN, BEGINS, 10);
     line(OWN, GOES_ON, 10);
@@ -143,8 +145,8 @@ a_session_that_has_moved(void)
     number = 200;
     CHECK_STR(rest(), "10");
 
-    /* A higher generation in the other journal is that of the next session, in
-     * whichever order the journals are read, or this one's. */
+    /* A higher generation in the other journal is that of the next session or
+     * of this one, in whichever order the journals are read. */
     line(OWN, BEGINS, 10);
     line(OTHER, BEGINS, 20);
     line(OTHER, GOES_ON, 20);
@@ -193,7 +195,7 @@ the_next_session_has_moved_here(void)
     CHECK_STR(rest(), "10 20");
 }
 
-/* The same, and this journal has another session in between. */
+/* The same, but this journal has another session between the two. */
 static void
 what_has_moved_here_ends_once(void)
 {

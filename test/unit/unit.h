@@ -1,9 +1,9 @@
 /*
- * unit: what the unit tests share.
+ * unit: the functions that all unit tests use.
  *
  * A test is a plain program: main() calls functions full of CHECKs and
- * returns unit_done(). A table-driven test names the row it is at with
- * UNIT_CASE, so that a failure names it.
+ * returns unit_done(). A test with a table sets UNIT_CASE to the current row,
+ * so that a failure names it.
  */
 #ifndef TEST_UNIT_UNIT_H
 #define TEST_UNIT_UNIT_H
@@ -69,7 +69,7 @@ unit_string(const char *have, const char *want, const char *file, int line,
         #have " == " #want)
 #define CHECK_STR(have, want)                                                  \
     unit_string((have), (want), __FILE__, __LINE__, #have " is " #want)
-/* have: bytes that no NUL ends */
+/* have: bytes without a final NUL */
 #define CHECK_STRN(have, len, want)                                            \
     unit_same((have), (len), (want), __FILE__, __LINE__, #have " is " #want)
 

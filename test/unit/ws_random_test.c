@@ -1,17 +1,17 @@
 /*
- * Random conversations, cut into random pieces. Two connections borrow the
- * same WebSocket contexts in turn. After every piece, the received messages,
- * the answers, and whether the context is clean must be as the script says.
- * Now and then, a context that is not clean becomes a record, from which
- * another one is made.
+ * Random conversations in random pieces. Two connections use the same WebSocket
+ * contexts in turn. After every piece, the test compares the received messages,
+ * the answers, and whether the context is clean, with the expected ones.
+ * Sometimes a context that is not clean is written as a record, from which
+ * another context is made.
  */
 #include "fields.h"
 #include "ws_side.h"
 
 #define CONVERSATIONS 12000
 
-/* The whole input of one side. clean[n] is whether the context must be clean
- * when n bytes were read. */
+/* The whole input of one side. clean[n]: whether the context must be clean
+ * after n bytes. */
 struct script {
     struct buf bytes;
     struct buf heard; /* the messages that must be received */
@@ -37,8 +37,8 @@ random_text(char *p, size_t max)
     return n > max ? 0 : n;
 }
 
-/* Marks the bytes of a frame: the context is not clean within it, and at its
- * end as clean_after says. */
+/* Marks the bytes of a frame: the context is not clean inside it, and at its
+ * end according to clean_after. */
 static void
 mark(struct script *s, size_t from, bool clean_after)
 {
@@ -92,7 +92,8 @@ message(struct script *s)
     note(&s->heard, text ? 't' : 'b', p, n);
 }
 
-/* Appends the end of a conversation: it goes on, is closed, or has an error. */
+/* Appends the end of a conversation: it continues, is closed, or has an error.
+ */
 static void
 ending(struct script *s)
 {
@@ -135,7 +136,7 @@ ending(struct script *s)
     }
     mark(s, from, false);
     buf_add(
-        &s->bytes, big, 50); /* the bytes behind the error must not be read */
+        &s->bytes, big, 50); /* the bytes after the error must not be read */
     mark(s, from, false);
 }
 
@@ -175,7 +176,7 @@ move(struct side *side)
     buf_free(&line);
 }
 
-/* Feeds a random piece; false when the conversation is over. */
+/* Feeds a random piece. Returns false at the end of the conversation. */
 static bool
 step(struct script *s, struct side *side)
 {
@@ -186,8 +187,8 @@ step(struct script *s, struct side *side)
         return false;
     if (n > left)
         n = left;
-    /* A heap block of exactly n bytes, so that an access beyond them is
-     * noticed. */
+    /* A heap block of exactly n bytes, so that a sanitizer detects an access
+     * beyond them. */
     char *piece = malloc(n);
     memcpy(piece, s->bytes.p + s->at, n);
     enum ws_result r = input(side, piece, n);

@@ -1,6 +1,6 @@
 /*
  * ws_side: the client and the connection that ws_test and ws_random_test
- * have in common.
+ * share.
  */
 #ifndef TEST_UNIT_WS_SIDE_H
 #define TEST_UNIT_WS_SIDE_H
@@ -31,7 +31,7 @@ dice(unsigned sides) /* xorshift64; 0 .. sides - 1 */
 struct side {
     uint8_t    bits;
     struct ws *ws;
-    struct buf heard; /* the messages received, as text */
+    struct buf heard; /* the received messages, as text */
     struct buf out;
     bool       dead; /* the functions that are called return false */
 };
@@ -102,7 +102,7 @@ input(struct side *s, const void *p, size_t n)
     return ws_input(s->ws, p, n);
 }
 
-/* What a connection does after each read. */
+/* Does the work of a connection after each read. */
 static void
 settle(struct side *s)
 {
@@ -131,8 +131,8 @@ put_frame(struct buf *b, unsigned first, const void *data, size_t len)
         buf_addc(b, (char)(((const uint8_t *)data)[i] ^ mask[i % 4]));
 }
 
-/* True if exactly one close frame, with this status, is at the end of the
- * output. */
+/* Returns true if the output ends with exactly one close frame, which has this
+ * status. */
 static bool
 closes_with(struct side *s, int status)
 {

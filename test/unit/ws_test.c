@@ -1,4 +1,4 @@
-/* WebSocket frames, in and out, one rule after the other. */
+/* WebSocket frames that are read and written, by each rule. */
 #include "ws_side.h"
 
 /* --- single rules --------------------------------------------------------- */
@@ -115,9 +115,9 @@ a_fault_in_the_header_needs_no_payload(void)
 {
     static const char *const heads[] = {
         "\xc1", "\x83", "\x8b", "\x09",
-        "\x80", /* invalid already by the first byte */
+        "\x80", /* invalid because of the first byte */
         "\x81\x05",
-        "\x89\xfe", /* invalid by the second: no mask, or a long ping */
+        "\x89\xfe", /* invalid because of the second: no mask, or a long ping */
     };
 
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
@@ -297,7 +297,7 @@ the_pool_keeps_what_it_may(void)
     CHECK_EQ(ws_pool_idle(), 0);
 }
 
-/* Every first byte of a frame, by the rules of RFC 6455 section 5.2 and RFC
+/* Every first byte of a frame, with the result by RFC 6455 section 5.2 and RFC
  * 7692 section 6. */
 static bool
 may_begin(unsigned b, bool open, bool deflate)
@@ -341,7 +341,8 @@ first_bytes_of_frames(void)
     UNIT_CASE("");
 }
 
-/* The lengths of a frame, in the shortest form only, masked only. */
+/* Frames of all lengths must have the shortest form of the length, and a mask.
+ */
 static void
 lengths_of_frames(void)
 {
