@@ -30,7 +30,7 @@ struct lines {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t  wake = PTHREAD_COND_INITIALIZER;
-static pthread_cond_t  done = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t  done; /* made before the thread starts */
 
 /* lock */
 static struct lines fill;
@@ -195,7 +195,6 @@ in_child(void)
 {
     pthread_mutex_init(&lock, NULL);
     pthread_cond_init(&wake, NULL);
-    pthread_cond_init(&done, NULL);
     started = writing = false;
     fill.len = batch.len = 0;
     missing = lost = 0;
@@ -212,6 +211,18 @@ static void
 at_exit(void)
 {
     log_writer_flush(FLUSH_MS);
+}
+
+/* Called while no thread waits: deadlines are those of the monotonic clock. */
+static void
+make_done(void)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&done, &attr);
+    pthread_condattr_destroy(&attr);
 }
 
 static bool
@@ -233,6 +244,7 @@ locked_start(void)
         pthread_atfork(before_fork, after_fork, in_child);
         atexit(at_exit);
     }
+    make_done();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     pthread_attr_init(&attr);
@@ -307,7 +319,7 @@ log_writer_flush(unsigned ms)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     until.tv_nsec += (long)(ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {

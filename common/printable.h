@@ -26,7 +26,8 @@ size_t printable_percent(char *out, size_t size, const char *p, size_t n);
 
 /* Appends a text, JSON or not. A character that cannot be shown becomes \uXXXX,
  * which has the same meaning in a JSON string; a byte that is not UTF-8 becomes
- * ?. Line ends and tabs stay. False without memory. */
+ * ?. Line feeds and tabs stay, and a carriage return becomes a blank. False
+ * without memory. */
 bool printable_escape(struct buf *out, const char *p, size_t n);
 
 /* Changes one line in place: each byte of a character that cannot be shown

@@ -128,7 +128,9 @@ void registry_attach(const struct registry *r, uint32_t capacity);
 struct registry_entry *registry_at(struct registry *r, uint32_t entry);
 
 /* Makes (slot, index) the owner of the identity. sequence: from which the
- * generation is drawn. addr, port: address of the new connection. */
+ * generation is drawn. addr, port: address of the new connection. *out is set
+ * only with REGISTRY_OK; FULL and BUSY (after REGISTRY_TRY_MS) change nothing.
+ */
 enum registry_result registry_claim(struct registry *r, const char *name,
     size_t len, unsigned slot, uint32_t index, _Atomic uint64_t *sequence,
     const uint64_t addr[2], uint16_t port, struct registry_claim *out);
@@ -158,10 +160,12 @@ extern const char registry_no_name[];
 const char *registry_name(struct registry *r, uint32_t entry, size_t *len);
 
 /* The entry of a name, REGISTRY_NONE if there is none. With add, an unknown
- * name gets an entry without owner. */
+ * name gets an entry without owner. Waits for the lock for at most
+ * REGISTRY_TRY_MS. */
 enum registry_result registry_look_up(struct registry *r, const char *name,
     size_t len, bool add, uint32_t *entry);
-/* The same for callers that treat a busy registry like an unknown name. */
+/* The same for callers that may wait for REGISTRY_LOCK_MS, and that treat a
+ * busy registry like an unknown name. */
 uint32_t registry_find(
     struct registry *r, const char *name, size_t len, bool add);
 

@@ -42,7 +42,7 @@ void registry_proof_clear(struct registry *r, uint32_t entry);
 
 /* The highest security profile that the identity has used (0: never TLS), and
  * the end of its last client certificate in units of REGISTRY_END_S since 1970
- * (0: none). */
+ * (0: none). A lower profile does not replace a higher one. */
 void registry_set_certificate(
     struct registry *r, uint32_t entry, unsigned profile, uint32_t end);
 void registry_certificate(

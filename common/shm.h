@@ -37,11 +37,13 @@
 #define SHM_HTTP_STATUSES 5
 
 #define SHM_MAGIC UINT64_C(0x6470706364)
-#define SHM_STALE_MS 2000 /* a worker without progress for so long hangs */
+/* ms without a sweep after which health and `top` report that a worker hangs.
+ * It is aborted after server.stuck_timeout. */
+#define SHM_STALE_MS 2000
 #define SHM_WORDS_MAX 256 /* bytes of a sentence for operators */
 #define SHM_REFUSALS 64   /* refusals of requests, kept per worker */
 #define SHM_SILENT 16     /* refusals of clients that sent no request */
-#define SHM_PATH_MAX 96
+#define SHM_PATH_MAX 96   /* bytes of these texts of a refusal, with NUL */
 #define SHM_OFFERED_MAX 64
 #define SHM_DETAIL_MAX 208
 

@@ -2,8 +2,9 @@
  * http_places: limits the number and the time of connections of the admin port.
  *
  * Each connection takes one of HTTP_PLACES. When few are left, the oldest
- * connection without a request is closed, and so is the oldest one of an
- * address that has too many. A client that sends its request or reads its
+ * connection without a request is closed. If an address has too many
+ * connections, its oldest one without a request is closed, or else the new
+ * one. A client that sends its request or reads its
  * answer too slowly is disconnected. In the admin process only; any thread. The
  * functions are called with the connection that they are about.
  */

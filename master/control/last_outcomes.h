@@ -24,7 +24,8 @@
 void last_outcomes_put(
     const char *command_id, enum outcome outcome, const char *json, size_t len);
 
-/* True if another one takes the place of the oldest. */
+/* True if the next outcome takes the place of the oldest, or if half of
+   LAST_OUTCOMES_BYTES is in use. */
 bool last_outcomes_full(void);
 
 /* For another process: writes the record of the i-th outcome, oldest first; out

@@ -32,7 +32,8 @@ enum starts_found {
                        durable is not known */
     STARTS_KNOWN,   /* the event with this answer is in the stream */
     STARTS_STOPPED, /* its transaction has ended, and nothing is reserved */
-    STARTS_UNREACHABLE /* no reply in time; the proposal may be reserved */
+    STARTS_UNREACHABLE /* no reply within 500 ms; the proposal may be
+                          reserved */
 };
 
 struct starts_reply {

@@ -60,7 +60,9 @@ bool committer_start(
     const struct committer_env *env, const struct tail *t, struct buf *why);
 
 /* Copies a line into the buffer, with its checksum and a line feed. False if
- * there is no room. *busy: much is buffered, so the thread should be woken at
+ * the buffer would hold more than journal.buffer_size (but an empty one takes
+ * any line), if the line is longer than JOURNAL_LINE_MAX with its checksum, or
+ * if memory is out. *busy: much is buffered, so the thread should be woken at
  * once. */
 bool committer_put(uint64_t number, const char *line, size_t len, bool *busy);
 

@@ -45,7 +45,8 @@ enum deflate_result deflate_inflate(
 void deflate_done(void);
 
 /* Replaces the content of out by the compressed form of a message (section
- * 7.2.1). False if that would not be shorter, or if memory is out. */
+ * 7.2.1). window: in bits, as deflate_negotiate() has returned it. False if
+ * that would not be shorter, or if memory is out; out is then empty. */
 bool deflate_compress(
     const void *p, size_t n, unsigned window, struct buf *out);
 
