@@ -180,6 +180,25 @@ def test_with_remember_0_no_charge_point_connects_while_redis_is_away():
 
 
 @fleet.tidy
+def test_a_handshake_that_waits_for_redis_is_not_displaced():
+    """It has waited for more than a second, but not for its client."""
+    s, r, g = one(limits_handshakes=5, server_workers=1)
+    for i in range(5):
+        allow(r, "CP%d" % i)
+    s.signal(signal.SIGSTOP)
+    held = [Charger(g, "CP%d" % i, open=False) for i in range(5)]
+    began = time.monotonic()
+    for c in held:
+        c.raw(c.request(headers=basic(c.identity, KEY)))
+    poll(lambda: g.stat("handshaking") == 5)
+    while time.monotonic() - began < 1.5:
+        assert status(g, "NEW") == 503
+    assert g.stat("handshaking") == 5
+    s.signal(signal.SIGCONT)
+    assert [c.response().status for c in held] == [101] * 5
+
+
+@fleet.tidy
 def test_a_redis_that_does_not_answer_delays_only_handshakes():
     s, r, g = one(auth_timeout="300ms", redis_timeout="30s")
     for name in ("CP1", "CP2"):

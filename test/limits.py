@@ -86,15 +86,88 @@ def test_addresses_of_this_machine_are_not_limited():
 
 
 def test_handshakes_at_the_same_time_are_limited():
-    g = Gateway(limits_handshakes=3, websocket_handshake_timeout="1m")
+    g = Gateway(limits_handshakes=3, websocket_handshake_timeout="1m",
+                server_workers=1)
+    # The worker accepts them in one turn: none has been silent for a second.
+    worker = g.worker_pid(0)
+    os.kill(worker, signal.SIGSTOP)
     half = [Charger(g, open=False) for _ in range(3)]
-    poll(lambda: g.stat("handshaking") == 3)
-    r = refusal(g, "CP1")
+    c = Charger(g, "CP1", open=False)
+    c.raw(c.request())
+    os.kill(worker, signal.SIGCONT)
+    r = c.response()
     assert r.status == 503 and r["Retry-After"]
     assert reasons(g)["handshakes_full"] == 1
+    assert g.stat("handshaking") == 3
     half[0].sock.close()
     poll(lambda: g.stat("handshaking") == 2)
     assert Charger(g, "CP1").boot()
+
+
+def half(g, source, text=b""):
+    """A connection that sends nothing more."""
+    c = Charger(g, open=False)
+    c.raw(v1(source) + text)
+    return c
+
+
+def descriptors(g, workers):
+    return sum(len(os.listdir("/proc/%d/fd" % g.worker_pid(w))) for w in range(workers))
+
+
+def test_incomplete_handshakes_give_their_places_to_new_clients():
+    g = gateway(limits_handshakes=60, websocket_handshake_timeout="1m", server_workers=2)
+    before = descriptors(g, 2)
+    # Each of these has sent half of its request, and is alone at its address.
+    slow = [Charger(g, "SLOW%d" % i, open=False) for i in range(4)]
+    for i, c in enumerate(slow):
+        c.raw(v1("198.51.%d.1" % i) + c.request()[:40])
+    held = [half(g, "203.0.%d.1" % (i % 5)) for i in range(56)]
+    poll(lambda: g.stat("handshaking") == 60)
+    # Handshakes may be displaced when nothing has come for a second.
+    poll(lambda: status(g, "FIRST", "192.0.2.1") == 101)
+    full = reasons(g).get("handshakes_full", 0)
+    for i in range(30):
+        held.append(half(g, "203.0.%d.1" % (i % 5)))
+        poll(lambda: g.stat("handshaking") == 60)
+        assert status(g, "NEW%d" % i, "192.0.2.%d" % i) == 101, i
+    # Each new client has displaced one.
+    assert reasons(g)["handshakes_full"] == full + 30, (full, reasons(g))
+    assert g.stat("handshaking") == 59
+    assert descriptors(g, 2) - before <= 59 + 2 * 64 + 2
+    for c in slow:
+        c.raw(c.request()[40:])
+    assert [c.response().status for c in slow] == [101] * 4
+    assert g.wait_log("limits.handshakes were in progress; the last one came from ")
+    for c in held:
+        c.sock.close()
+
+
+def test_incomplete_handshakes_of_an_address_give_their_places_to_its_others():
+    g = gateway(limits_address_connections=20, limits_prefix_connections=30,
+                websocket_handshake_timeout="1m", server_workers=1)
+    here = [connect(g, "CP%d" % i, "203.0.113.5")[0] for i in range(8)]
+    other = half(g, "203.0.113.77")
+    held = [half(g, "203.0.113.5") for _ in range(12)]
+    poll(lambda: g.stat("handshaking") == 13)
+    poll(lambda: status(g, "FIRST", "203.0.113.5") == 101)
+    first = reasons(g)["crowded"]
+    more = [connect(g, "MORE%d" % i, "203.0.113.5") for i in range(12)]
+    assert [r.status for _, r in more] == [101] * 12
+    assert g.stat("handshaking") == 1
+    # FIRST has displaced one of the twelve.
+    assert reasons(g)["crowded"] == first + 11, (first, reasons(g))
+    # All places have open connections now, which are not displaced.
+    assert status(g, "LAST", "203.0.113.5") == 503
+    # The same for the network, whose places are 20 + 1 + 9.
+    held += [half(g, "203.0.113.%d" % (200 + i)) for i in range(9)]
+    poll(lambda: g.stat("handshaking") == 10)
+    poll(lambda: connect(g, "N0", "203.0.113.9")[1].status == 101)
+    poll(lambda: all(status(g, "N%d" % i, "203.0.113.9") == 101 for i in range(1, 4)))
+    assert reasons(g)["crowded_prefix"] >= 1
+    assert all(c.call("Heartbeat") for c in here)
+    for c in held + [other]:
+        c.sock.close()
 
 
 def test_connections_are_accepted_at_a_limited_rate_and_none_is_lost():

@@ -250,6 +250,30 @@ guard_enter(struct conn *c, const char **detail)
     return REFUSE_REASONS;
 }
 
+void
+guard_in_handshake(
+    const struct conn *c, uint64_t *of_address, uint64_t *of_network)
+{
+    *of_address = *of_network = 0;
+    if (!c->access.counted)
+        return; /* its address is not known yet */
+    *of_address = shm_crowd_count(self.shm, c->access.places[0]);
+    *of_network = shm_crowd_count(self.shm, c->access.places[1]);
+}
+
+bool
+guard_share_limit(
+    const struct conn *a, const struct conn *b, enum refuse_reason reason)
+{
+    unsigned at = reason == REFUSE_crowded_prefix;
+
+    if (reason == REFUSE_handshakes_full)
+        return true;
+    return a->access.counted && b->access.counted &&
+        memcmp(&a->access.places[at], &b->access.places[at],
+            sizeof a->access.places[at]) == 0;
+}
+
 /* The name of the penalty for wrong keys: one identity from one address. */
 static size_t
 keys_name(const struct conn_handshake *h, const char *name, size_t len,

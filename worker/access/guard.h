@@ -58,6 +58,16 @@ enum refuse_reason guard_identity(const struct conn *c, const char *name,
     size_t len, const struct registry_entry *former, const char **detail);
 void               guard_opened(struct conn *c);
 
+/* For a connection in HANDSHAKE that passed guard_enter(): the number of
+ * handshakes in progress, in all workers, from its address and from its
+ * network. 0 for a connection that did not pass it yet. */
+void guard_in_handshake(
+    const struct conn *c, uint64_t *of_address, uint64_t *of_network);
+/* True if both handshakes count against the limit of this reason, one of
+ * crowded, crowded_prefix and handshakes_full. */
+bool guard_share_limit(
+    const struct conn *a, const struct conn *b, enum refuse_reason reason);
+
 /* A handshake is about to be refused: counts the failure. Returns the reason,
  * or REFUSE_failing if the address has failed too often. */
 enum refuse_reason guard_refuses(const struct conn *c,

@@ -11,6 +11,7 @@
 #include "session/calls.h"
 #include "session/deferred.h"
 #include "session/handshake.h"
+#include "session/opening.h"
 #include "session/parked.h"
 #include "session/platform.h"
 #include "session/session.h"
@@ -57,10 +58,10 @@ moving_write(struct conn *c, struct buf *out)
 }
 
 static void
-count(const struct conn *c)
+count(struct conn *c)
 {
     if (c->state == CONN_HANDSHAKE)
-        STAT_INC(self.st, handshaking);
+        opening_begin(c);
     else if (c->state == CONN_OPEN)
         session_count(c, true);
     else
@@ -158,7 +159,7 @@ moving_forget(struct conn *c)
         claims_forget(c);
         session_count(c, false);
     } else if (c->state == CONN_HANDSHAKE) {
-        STAT_DEC(self.st, handshaking);
+        opening_end(c);
     } else {
         STAT_DEC(self.st, closing);
     }

@@ -90,6 +90,7 @@ struct busy {
         uint64_t        began_us; /* self.now_us of the accept */
         uint64_t        asked;    /* auth_redis.c: the question it waits for */
         uint32_t        scanned;  /* bytes of in that http_parse() has seen */
+        uint32_t        place;    /* opening.c: its position there */
         uint16_t        port;
         bool            fenced;    /* auth_redis.c: the epoch was asked for */
         bool            proxy;     /* a PROXY header is still to come */

@@ -346,6 +346,15 @@ tls_queue_timed_out(struct conn *c)
     conn_settle(c);
 }
 
+bool
+tls_queue_is_silent(const struct conn *c)
+{
+    const struct tls_job *j = c->busy->handshake.tls;
+
+    return j == NULL ||
+        (j->place == FLYING && self.now_ms - j->moved_ms >= SILENT_MS);
+}
+
 void
 tls_queue_broken(struct conn *c)
 {

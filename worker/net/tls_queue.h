@@ -40,6 +40,9 @@ void tls_queue_input(struct conn *c, const uint8_t *p, size_t n);
 void tls_queue_alert(struct conn *c, enum record_alert alert);
 /* The handshake took too long: refuses the connection. */
 void tls_queue_timed_out(struct conn *c);
+/* True if the TLS handshake has waited for the client for a second, or has no
+ * byte of it yet. */
+bool tls_queue_is_silent(const struct conn *c);
 /* The connection ended during its handshake. */
 void tls_queue_broken(struct conn *c);
 /* The busy part of the connection is freed. */

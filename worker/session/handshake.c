@@ -20,6 +20,7 @@
 #include "net/record.h"
 #include "net/tls_queue.h"
 #include "session/answers.h"
+#include "session/opening.h"
 #include "session/refusals.h"
 #include "session/session.h"
 #include "session/version.h"
@@ -106,6 +107,20 @@ handshake_refuse(
 
 /* --- the peer's address -------------------------------------------------- */
 
+/* The connections that may be displaced for a new one. More than one if the
+ * limit has been passed, by workers that accepted at the same time. */
+#define DISPLACED_MAX 2
+
+static enum refuse_reason
+enter(struct conn *c, const char **detail)
+{
+    enum refuse_reason r = guard_enter(c, detail);
+
+    for (int i = 0; i < DISPLACED_MAX && opening_displace(c, r); i++)
+        r = guard_enter(c, detail);
+    return r;
+}
+
 bool
 handshake_enter(struct conn *c)
 {
@@ -121,7 +136,7 @@ handshake_enter(struct conn *c)
         h->forwarded = CONN_FORWARDED_MAY;
     if (h->forwarded == CONN_FORWARDED_MUST)
         return true;
-    enum refuse_reason r = guard_enter(c, &detail);
+    enum refuse_reason r = enter(c, &detail);
     if (r != REFUSE_REASONS)
         handshake_refuse(c, r, 0, detail);
     return r == REFUSE_REASONS;
@@ -166,7 +181,7 @@ take_forwarded(struct conn *c, const struct http_request *r, bool broken)
     if (!enters)
         return true;
     const char        *detail = NULL;
-    enum refuse_reason reason = guard_enter(c, &detail);
+    enum refuse_reason reason = enter(c, &detail);
     if (reason != REFUSE_REASONS)
         refuse(c, (struct refusal){reason, "", 0, detail, r}, 0);
     return reason == REFUSE_REASONS;
@@ -176,17 +191,16 @@ void
 handshake_begin(
     int fd, enum listener_kind kind, const uint64_t addr[2], uint16_t port)
 {
-    STAT_INC(self.st, handshaking);
     struct conn *c = conn_new(fd, kind, addr, port, guard_from_proxy(addr));
     if (c == NULL) {
         struct conn_handshake h = {.addr = {addr[0], addr[1]}, .port = port};
-        STAT_DEC(self.st, handshaking);
         refusals_add(&h,
             &(struct refusal){REFUSE_full, "", 0,
                 "the worker has no memory for another connection", NULL},
             0);
         return;
     }
+    opening_begin(c);
     if (self.shm->draining) {
         handshake_refuse(c, REFUSE_draining, 0, NULL);
         conn_settle(c);
@@ -245,8 +259,13 @@ judge(struct conn *c, const struct http_request *r, const char *name,
         reason = certificate_check(c, name, len, detail);
     /* The connection is counted once, even if the registry is busy several
      * times. */
-    if (reason == REFUSE_REASONS && !c->busy->handshake.counted)
+    if (reason == REFUSE_REASONS && !c->busy->handshake.counted) {
         reason = guard_identity(c, name, len, former, detail);
+        for (int i = 0; i < DISPLACED_MAX && opening_displace(c, reason); i++) {
+            *detail = NULL;
+            reason = guard_identity(c, name, len, former, detail);
+        }
+    }
     if (reason == REFUSE_REASONS && !room_for(former))
         reason = REFUSE_full;
     if (reason == REFUSE_REASONS)

@@ -234,7 +234,8 @@ refusals_add(
 {
     struct shm_refusal new = {0};
     bool silent =
-        (r->reason == REFUSE_gave_up || r->reason == REFUSE_timed_out) &&
+        (r->reason == REFUSE_gave_up || r->reason == REFUSE_timed_out ||
+            r->reason == REFUSE_handshakes_full) &&
         h->in.len == 0 && r->request == NULL;
 
     STAT_INC(self.st, refused[r->reason]);

@@ -13,6 +13,7 @@
 #include "printable.h"
 #include "session/calls.h"
 #include "session/former.h"
+#include "session/opening.h"
 #include "session/permits.h"
 #include "session/publish.h"
 
@@ -137,7 +138,7 @@ session_open(
     c->session.opened_era = self.now_era;
     e->since = e->last_seen = (uint32_t)now;
     e->protocol = (uint8_t)protocol;
-    STAT_DEC(self.st, handshaking);
+    opening_end(c);
     session_count(c, true);
     log_opened(c, name, len, claim.former != 0);
 
@@ -177,7 +178,7 @@ session_leave_handshake(struct conn *c)
 {
     c->state = CONN_CLOSING;
     c->opened_ms = self.now_ms;
-    STAT_DEC(self.st, handshaking);
+    opening_end(c);
     STAT_INC(self.st, closing);
 }
 
