@@ -72,7 +72,8 @@ up_upgrade(const char *program, struct buf *why)
 }
 
 /* A stop was requested while slots move. The daemon is stopped when the upgrade
- * has ended, which takes at most a few times upgrade.patience. */
+ * has ended, which takes at most a few times upgrade.patience: by the new
+ * program, or by this one if the upgrade has failed. */
 static bool stop_later;
 
 void
@@ -97,6 +98,15 @@ up_drain(uint64_t ms)
     atomic_store(&master.shm->draining, 1);
     sd_notify_stopping();
     supervise_drain(ms);
+}
+
+void
+up_upgrade_failed(void)
+{
+    if (!stop_later)
+        return;
+    stop_later = false;
+    up_drain(master.config.server_drain_time);
 }
 
 static void
@@ -166,6 +176,8 @@ up_succeeded(void)
 
     if (stop_later && next > 0)
         kill(next, SIGTERM);
+    if (next > 0)
+        signals_forward(next);
     admin_stop();
     exit(MASTER_EXIT_DONE);
 }

@@ -494,6 +494,36 @@ def test_messages_that_a_worker_sent_before_its_death_are_read():
     exactly_one(g, "LAST", "result")
 
 
+def test_frames_of_a_worker_that_died_are_shown():
+    """The tap has what the worker had sent to the master before its death."""
+    g = Gateway(server_workers="1")
+    c = ready(g, "TAPPED")
+    tap = subprocess.Popen([OCPPCTL, "-s", g.control, "tap", "TAPPED"], stdout=subprocess.PIPE)
+
+    def shown(text):
+        out = b""
+        while text.encode() not in out and select.select([tap.stdout], [], [], 0.05)[0]:
+            more = os.read(tap.stdout.fileno(), 65536)
+            if not more:
+                break
+            out += more
+        return text.encode() in out
+    poll(lambda: c.call("DataTransfer", {"vendorId": "v", "data": "BEFORE"}) and shown("BEFORE"))
+    worker = g.workers()[0]["pid"]
+    g.deaths_expected = True
+    os.kill(g.pid, signal.SIGSTOP)
+    try:
+        for i in range(5):
+            c.call("DataTransfer", {"vendorId": "v", "data": "LAST%d" % i})
+        os.kill(worker, signal.SIGKILL)
+    finally:
+        os.kill(g.pid, signal.SIGCONT)
+    poll(lambda: shown("LAST4"), what="the last frame")
+    tap.terminate()
+    tap.wait()
+    tap.stdout.close()
+
+
 # --- order ---------------------------------------------------------------------
 
 def test_one_command_is_in_flight_and_the_others_follow_in_order():

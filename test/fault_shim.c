@@ -201,6 +201,16 @@ send(int fd, const void *p, size_t n, int flags)
     return syscall(SYS_sendto, fd, p, n, flags, NULL, 0);
 }
 
+ssize_t
+sendto(int fd, const void *p, size_t n, int flags, const struct sockaddr *to,
+    socklen_t len)
+{
+    struct iovec iov = {(void *)p, n};
+
+    step(&(struct msghdr){.msg_iov = &iov, .msg_iovlen = 1});
+    return syscall(SYS_sendto, fd, p, n, flags, to, len);
+}
+
 int
 flock(int fd, int how)
 {

@@ -12,6 +12,7 @@ from disk import Disk
 from lib import *
 from ocpp2 import BOTH, TOKEN, V201, Station
 from sandbox import sanitized
+from waits import Shim
 from simulator import SESSIONS
 
 LONG = os.environ.get("OCPPD_TEST_LONG")
@@ -391,6 +392,54 @@ def test_sigusr2_upgrades_and_the_service_manager_is_notified():
     assert not os.path.exists(pidfile + ".next")
     assert g.stop() == 0
     assert not os.path.exists(pidfile) and not os.path.exists(g.control)
+
+
+def test_a_signal_to_a_master_that_ends():
+    """The old master has left its loop, so it forwards signals."""
+    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
+        shim, d = Shim(), tempfile.mkdtemp(prefix="ocppd-notify-")
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.bind(d + "/socket")
+        subreaper()
+        log = d + "/log"
+        g = Gateway(server_workers=1, server_pidfile=d + "/pid", log_target=log,
+                    env=dict(shim.env, NOTIFY_SOCKET=d + "/socket"))
+        c, old = Charger(g, "CP1"), g.pid
+        shim.stop_before("MAINPID=")
+        g.send_signal(signal.SIGUSR2)
+        poll(lambda: shim.sender() == old, what="the end of the old master")
+        with open(d + "/pid") as f:
+            new = int(f.read())
+        assert new != old
+        if number == signal.SIGUSR1:
+            os.rename(log, log + ".1")
+        os.kill(old, number)
+        shim.resume()
+        if number == signal.SIGUSR1:
+            poll(lambda: os.path.exists(log), what="the new log file")
+            g.follow(new)
+            c.call("Heartbeat")
+            assert g.stop() == 0
+        g.process = None
+        poll(lambda: not alive(old) and not alive(new))
+
+
+def test_a_stop_during_an_upgrade_that_fails():
+    """A slot has moved, so the stop waits; and then the new program dies for good."""
+    h = Halfway(1, upgrade_patience="3s")
+    h.g.deaths_expected = True
+    os.kill(h.old, signal.SIGTERM)
+    h.g.wait_log("stopping as soon as the upgrade is done")
+    for again in range(3):
+        new = poll(lambda: h.g.log().count("it is prepared") > again and h.find_new(),
+                   what="attempt %d" % again)
+        os.kill(new, signal.SIGKILL)
+        poll(lambda: not alive(new))
+    h.g.wait_log("the old program goes on")
+    dead(sum(h.points, []))
+    assert h.g.wait_exit() == 0
+    poll(lambda: not any(alive(p) for p in h.workers))
+    h.g.process = None
 
 
 def traffic_keys(path):

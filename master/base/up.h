@@ -24,6 +24,8 @@ void up_reopen_logs(void);
 /* Begins an upgrade to another program; NULL: the one that was started. False
  * with a sentence if it cannot begin. */
 bool up_upgrade(const char *program, struct buf *why);
+/* Called when an upgrade has failed and this program goes on. */
+void up_upgrade_failed(void);
 /* Called when the new program has taken over: this process ends, and leaves
    files and sockets to it. */
 void up_succeeded(void) __attribute__((noreturn));

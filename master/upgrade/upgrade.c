@@ -142,6 +142,7 @@ give_up(const char *fmt, ...)
         }
     }
     control_hold(false);
+    up_upgrade_failed();
 }
 
 static void late_cb(struct ev_loop *loop, ev_timer *w, int events);
