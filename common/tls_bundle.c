@@ -91,8 +91,7 @@ add_file(void *ctx, enum tls_file kind, const char *knob, const char *name)
         buf_addf(m->errors,
             "%s = %s: there is no such file; name the PEM file\n", knob, name);
     else if (r == FILE_FAILED)
-        buf_addf(m->errors, "%s = %s: cannot be read: %s\n", knob, name,
-            buf_cstr(&why));
+        buf_addf(m->errors, "%s = %s\n", knob, buf_cstr(&why));
     struct head head = {kind, (uint32_t)strlen(name) + 1, text.len};
     if (r != FILE_READ)
         m->failed = true;

@@ -32,8 +32,10 @@ locks_take_pidfile(const char *path, struct buf *why)
 
     pidfile = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (pidfile < 0) {
-        buf_addf(why, "server.pidfile = %s: cannot open it: %s", path,
-            strerror(errno));
+        buf_addf(why,
+            "server.pidfile = %s: cannot open it: %s; the user that starts "
+            "ocppd must be able to write it",
+            path, strerror(errno));
         return false;
     }
     if (fcntl(pidfile, F_SETLK, &lock) != 0) {
@@ -80,7 +82,9 @@ locks_take_state_dir(const struct config *c, struct buf *why)
     snprintf(path, sizeof path, "%s/lock", c->server_state_dir);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
-        buf_addf(why, "server.state_dir = %s: cannot open %s: %s",
+        buf_addf(why,
+            "server.state_dir = %s: cannot open %s: %s; the user that starts "
+            "ocppd must be able to write it",
             c->server_state_dir, path, strerror(errno));
         return false;
     }

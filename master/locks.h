@@ -16,7 +16,8 @@
 /* Locks the pid file, and writes this process's pid. */
 bool locks_take_pidfile(const char *path, struct buf *why);
 /* Locks server.state_dir, and stores the descriptor in master.lockfd. Waits for
- * the workers of a former daemon whose master was killed. */
+ * the workers of a former daemon whose master was killed, 15 s longer
+ * than server.drain_time and websocket.close_timeout. */
 bool locks_take_state_dir(const struct config *c, struct buf *why);
 
 /* For an upgrade: the old program gives up its locks, except the shared lock of

@@ -57,8 +57,8 @@ struct master {
                                         where that is stderr */
     struct shm *shm;
     int         memfd;
-    int lockfd; /* lock of the state directory; held by every process, see
-                   paths.c */
+    int         lockfd; /* lock of the state directory; held by every process
+                           (locks.h) */
     unsigned slots;
 };
 

@@ -12,9 +12,9 @@
 
 #include "buf.h"
 
-/* Starts argv and returns this program's end of the link to it; -1 with a
- * sentence. died: called when the process has ended, with a text such as
- * "exited with code 1". */
+/* Starts argv and returns this program's end of the link to it, which the
+ * caller closes; -1 with a sentence in why. died: called when the process has
+ * ended, with a text such as "exited with code 1". */
 int next_master_start(
     char *const argv[], void (*died)(const char *how), struct buf *why);
 /* Its pid; 0: there is none. */

@@ -22,7 +22,8 @@
 void certificate_open(uint32_t capacity);
 
 /* Called in the HTTP handshake. Returns REFUSE_REASONS if profile and names are
-   right. */
+ * right; otherwise the reason, with a sentence in *detail that is valid until
+ * the next call. */
 enum refuse_reason certificate_check(
     const struct conn *c, const char *name, size_t len, const char **detail);
 /* True if the certificate names the identity, so that no key is needed. */

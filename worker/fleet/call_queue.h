@@ -49,7 +49,7 @@ const char *call_queue_id(const struct queued_call *o);
 
 /* For a call in flight that moves with its connection: call_queue_write()
  * writes its part of the call's record; call_queue_read() makes the call from
- * it, NULL if memory is out. */
+ * it, NULL if memory is out or the connection has no claim. */
 void call_queue_write(const struct queued_call *o, struct buf *to);
 struct queued_call *call_queue_read(struct conn *c, struct fields *f,
     const char *command_id, const char *action);

@@ -208,7 +208,8 @@ struct buf *conn_out(struct conn *c);
 bool        conn_output_waits(const struct conn *c);
 
 /* Appends a text frame, compressed if that was negotiated and saves bytes.
- * False if websocket.max_output_size is reached: nothing was appended. */
+ * False, with nothing appended, if websocket.max_output_size is reached or a
+ * close frame was sent. */
 bool conn_send_text(struct conn *c, const char *text, size_t len);
 
 /* Sends a ping, whose payload is self.now_ms. True if all of it was sent at

@@ -1,10 +1,11 @@
 /*
  * http: the opening handshake of a WebSocket, as text.
  *
- * Pure: no socket, no clock, no state. The caller collects bytes (at most 8
- * KiB; it refuses a longer request with 431), calls http_parse() after each
- * read, and sends the output of the http_put_*() functions. Every span points
- * into the caller's bytes and is valid as long as they are.
+ * Pure: no socket, no clock, no state. The caller collects bytes (at most
+ * websocket.max_handshake_size; it refuses a longer request with 431), calls
+ * http_parse() after each read, and sends the output of the http_put_*()
+ * functions. Every span points into the caller's bytes and is valid as long as
+ * they are.
  *
  * RFC 6455 section 4.2, RFC 7230 as far as one GET needs it, RFC 7617
  * (Basic), OCPP-J 1.6 section 3.1 (URL and subprotocol).
@@ -20,7 +21,7 @@
 
 #include "buf.h"
 
-#define HTTP_LINES 8       /* header lines of one name that are kept */
+#define HTTP_LINES 8       /* header lines of one name; more: status 400 */
 #define HTTP_ACCEPT_LEN 28 /* Sec-WebSocket-Accept, without NUL */
 #define HTTP_PASSWORD_MAX 256
 
@@ -78,7 +79,7 @@ bool http_list_has(struct http_span list, const char *token);
 enum http_identity {
     HTTP_ID_OK,
     HTTP_ID_PATH,   /* not one segment below the prefix: 404 */
-    HTTP_ID_EMPTY,  /* nothing behind the prefix */
+    HTTP_ID_EMPTY,  /* nothing behind the prefix: 404; all below: 400 */
     HTTP_ID_LONG,   /* more than max bytes after decoding */
     HTTP_ID_ESCAPE, /* % without two hexadecimal digits */
     HTTP_ID_NUL,    /* %00 */

@@ -5,9 +5,10 @@
  *
  * Pure. Only for connections from trusted addresses: any client can write such
  * a header. Version 1 is section 2.1 of the PROXY protocol's specification,
- * version 2 is section 2.2. The header is required: if it were optional, a
- * client could forge it. A connection that the balancer makes for itself
- * (UNKNOWN, LOCAL) has the balancer's address.
+ * version 2 is section 2.2. A proxy that sends no header must name its client
+ * in the HTTP request (forwarded.h); if neither were required, a client behind
+ * a proxy could forge the header. A connection that the balancer makes for
+ * itself (UNKNOWN, LOCAL) has the balancer's address.
  */
 #ifndef WORKER_NET_PROXYPROTO_H
 #define WORKER_NET_PROXYPROTO_H

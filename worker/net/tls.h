@@ -93,8 +93,9 @@ enum tls_reason tls_first_bytes(const uint8_t *p, size_t n);
 /* --- the client's side, for the simulator and the tests ------------------ */
 
 /* ca: PEM file of the trusted roots; with NULL every server is trusted.
- * certificate and key: those of the client, NULL for none. Returns NULL with a
- * sentence in why. */
+ * certificate and key: PEM files of the client, NULL for none. suites: as
+ * tls.suites. version: 2 or 3, only TLS 1.2 or 1.3; 0, both. Returns NULL with
+ * a sentence in why, or without one if memory is out. */
 struct tls_context *tls_client_load(const char *ca, const char *certificate,
     const char *key, const char *suites, int version, struct buf *why);
 /* host: the name for SNI and verification, NULL for none. */

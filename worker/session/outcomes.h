@@ -39,7 +39,8 @@ void outcomes_finish_plain(
     struct call *k, enum outcome outcome, const char *code, const char *why);
 
 /* True if the request of the master, or its command in the journal, has an
- * outcome already. The master gets it again, unless it is under way. */
+ * outcome already. The master gets the outcome again, as {} without its
+ * details, unless it is under way. */
 bool outcomes_repeat(uint64_t request, const char *command_id);
 
 /* Called once a second: tries outcomes again that the journal has not accepted,
