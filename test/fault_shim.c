@@ -3,10 +3,10 @@
  *
  * OCPPD_FAULTS names a file of 32 numbers (64 bits each), which every process
  * maps. A test writes an order into the file, and it takes effect at once in
- * all of them. The faults that were injected are counted behind the orders.
+ * all of them. The faults that were injected are counted after the orders.
  *
- *   pwrite    errno or delay. Of a write that fails, half is written, as in
- *             a torn sector
+ *   pwrite    errno or delay. A write that fails writes its first half, as in a
+ *             torn sector
  *   sync      fdatasync and fsync: errno or delay. After a failure, the state
  *             of everything that was written before is unknown
  *   accept4   errno, except at a control socket
@@ -71,7 +71,7 @@ enum {
 
 static _Atomic int64_t *numbers;
 
-/* It runs before main(), when there are no threads and no signals yet. */
+/* Runs before main(), when there are no threads and no signals yet. */
 __attribute__((constructor)) static void
 map(void)
 {

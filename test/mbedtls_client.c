@@ -1,8 +1,8 @@
 /* mbedtls_client: a charge point with mbedTLS, which ESP32 uses, for
  * test/tls_clients.py. It is used like wolfssl_client.c. With TLS 1.2 it asks
- * for fragments of 1,024 bytes; with TLS 1.3, mbedTLS itself would take the
- * answer to that for an error. The exit code is 77 if the library has no TLS
- * 1.3: that of 2.28 cannot be used. */
+ * for fragments of 1,024 bytes; with TLS 1.3, mbedTLS itself would treat the
+ * answer to that as an error. The exit code is 77 if the library has no usable
+ * TLS 1.3, as version 2.28. */
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/net_sockets.h>

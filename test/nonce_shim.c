@@ -1,12 +1,11 @@
 /*
- * nonce_shim: records under which key and nonce each record was sealed, by
- * LD_PRELOAD into the gateway.
+ * nonce_shim: records the key and the nonce with which each record was sealed.
+ * It is loaded into the gateway by LD_PRELOAD.
  *
- * Key and nonce are seen where they are passed to the cipher of libcrypto
+ * Key and nonce are read where they are passed to the cipher of libcrypto
  * (nonce_spy.h). A hash of both, of 16 bytes, is written to the file that
  * OCPPD_NONCES names, which every process maps; the first 16 bytes of the file
- * count the hashes. No hash may be there twice, from any process and
- * connection.
+ * count the hashes. No hash may occur twice, from any process and connection.
  */
 #include <fcntl.h>
 #include <stdatomic.h>

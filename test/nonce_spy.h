@@ -1,10 +1,11 @@
 /*
- * nonce_spy: notes key and nonce of each record that worker/net/aead.c seals.
+ * nonce_spy: records key and nonce of each record that worker/net/aead.c seals.
  *
- * aead.c takes the functions of the AEAD ciphers out of libcrypto's provider by
- * OSSL_PROVIDER_query_operation(). The one defined here comes before the
- * library's; it returns the same ciphers with another encrypt_init, which calls
- * nonce_spy_note() first. The file that includes this defines that function.
+ * aead.c gets the functions of the AEAD ciphers from libcrypto's provider by
+ * OSSL_PROVIDER_query_operation(). The function of that name here precedes the
+ * library's; it returns the same ciphers with another encrypt_init, which first
+ * calls nonce_spy_note(). The file that includes this header defines that
+ * function.
  */
 #ifndef TEST_NONCE_SPY_H
 #define TEST_NONCE_SPY_H

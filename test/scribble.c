@@ -126,7 +126,7 @@ entry_names(void)
     each_entry(spoil_name);
 }
 
-/* Among the chains are some that leave the table, and some that have no end. */
+/* Some of the chains leave the table, and some have no end. */
 static void
 chains(void)
 {
@@ -217,7 +217,7 @@ counters(void)
     }
 }
 
-/* Sets it back to a former value, or further back. */
+/* Sets the sequence back to a former value, or further back. */
 static void
 sequence(void)
 {
@@ -242,7 +242,7 @@ geometry(void)
     memset(shm->reload_words, 'w', sizeof shm->reload_words);
 }
 
-/* Writes nothing: it holds the registry's lock until the input ends. */
+/* Writes nothing, but holds the registry's lock until the input ends. */
 static void
 lock(void)
 {
@@ -304,7 +304,7 @@ main(int argc, char **argv)
         return 1;
     }
     if (shm->magic != SHM_MAGIC || shm->layout != shm_layout()) {
-        fprintf(stderr, "scribble: another layout\n");
+        fprintf(stderr, "scribble: the segment has another layout\n");
         return 1;
     }
     reg = shm_registry(shm);
@@ -316,6 +316,6 @@ main(int argc, char **argv)
             places[i].spoil();
             return 0;
         }
-    fprintf(stderr, "scribble: no place is called %s\n", argv[2]);
+    fprintf(stderr, "scribble: there is no place %s\n", argv[2]);
     return 2;
 }

@@ -1,4 +1,5 @@
-/* tls_client: what wolfssl_client.c and mbedtls_client.c share. */
+/* tls_client: the functions that wolfssl_client.c and mbedtls_client.c share.
+ */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -64,7 +65,7 @@ client_await(const char *want, int (*get)(void *, int))
         if (memmem(text, (size_t)n, want, strlen(want)) != NULL)
             return 1;
     }
-    fprintf(stderr, "no %s in: %.*s\n", want, n, text);
+    fprintf(stderr, "%s is not in: %.*s\n", want, n, text);
     return 0;
 }
 

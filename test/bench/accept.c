@@ -1,5 +1,5 @@
 /*
- * accept: measures what a TLS handshake costs without ocppd.
+ * accept: measures the CPU time of a TLS handshake without ocppd.
  *
  *     accept serve PORT CERTIFICATE KEY     a bare SSL_accept() loop
  *     accept shake PORT N VERSION           N handshakes, one after the other

@@ -7,8 +7,7 @@
  * It is one process with one epoll loop. It accepts, answers the handshake
  * without reading it, and returns each read as one frame. It has no JSON, no
  * checks, and no memory per connection except for the descriptor. The
- * difference between its cost and that of ocppd is the cost of being a
- * gateway.
+ * difference between its CPU time and that of ocppd is the work of a gateway.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,8 +26,7 @@ static const char welcome[] =
     "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
     "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n";
 
-/* The client masks with a key of zeros, so unmasking means only removing the
- * key. */
+/* The client masks with a key of zeros, so unmasking only removes the key. */
 static void
 echo(int fd, unsigned char *p, ssize_t n)
 {

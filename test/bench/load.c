@@ -6,21 +6,21 @@
  * Opens the connections, with the identities B000000 and so on from FIRST.
  * Then it sends MESSAGE (an OCPP-J CALL, in which %d is replaced by a number
  * that grows) RATE times a second over the first ACTIVE of them, at even
- * intervals, and counts the frames that come back. With RATE 0 it sends
+ * intervals, and counts the frames that are received. With RATE 0 it sends
  * nothing for SECONDS. It prints one line of JSON. Latencies are measured from
- * the moment at which a message was due, so a server that stalls cannot hide
- * it.
+ * the moment at which a message was due, so they include the time for which a
+ * server stalls.
  *
- * With `storm' for MESSAGE, all connections are reset and opened again at the
- * same time, which may take SECONDS. The program has just enough of WebSocket
- * for ocppd and for the bare loop (floor.c), and uses little CPU, because it
- * shares the machine with them.
+ * If MESSAGE is `storm', all connections are reset and opened again at the same
+ * time, which may take SECONDS. The program has just enough of WebSocket for
+ * ocppd and for the bare loop (floor.c), and uses little CPU, because it shares
+ * the machine with them.
  *
  * With -s it spins while it sends, on a core of its own: each message is sent
- * when it is due, not together with others in the next millisecond, and the
- * server does not have to wake the client. The cost of waking a sleeping
- * client depends on how the two processes interleave, and would hide what is
- * measured.
+ * when it is due, and not together with others in the next millisecond, and the
+ * server does not have to wake the client. The CPU time for waking a sleeping
+ * client depends on the schedules of the two processes, and would hide the
+ * measured differences.
  *
  * On standard error it prints `connected', then waits for a line on standard
  * input before it sends, so that the caller can read the CPU times of the
@@ -51,7 +51,8 @@ struct link {
     uint64_t due; /* of the message in flight, 0 if none */
 };
 
-/* In a storm, link.due is one of these, or when to try again. */
+/* In a storm, link.due is one of these values, or the time of the next attempt.
+ */
 enum { BACK, CONNECTING, ASKED, AGAIN_FROM };
 
 static struct link *links;
@@ -79,8 +80,8 @@ die(const char *what)
 static void receive(int ep, int timeout_ms);
 
 /* Opens a socket that connects to the port; -1 with errno. Only a part of the
- * ports of each source address is used, because the kernel searches longer for
- * a free port the fewer are left. */
+ * ports of each source address is used, because the kernel searches for a free
+ * port the longer the fewer are left. */
 static int
 start(int port, int number, int flags)
 {
@@ -218,7 +219,7 @@ storm_turn(int first, int ep, int timeout_ms, uint64_t began, uint64_t *took)
                 k->due = BACK;
                 took[back++] = now_us() - began;
             }
-        } else { /* the link is back already: a ping, or its end */
+        } else { /* the link has connected again: a ping, or its end */
             unsigned char buf[256];
             ssize_t       r = recv(k->fd, buf, sizeof buf, MSG_DONTWAIT);
             if (r >= 2 && (buf[0] & 0xf) == 9) {

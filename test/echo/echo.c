@@ -3,14 +3,13 @@
  *
  *     echo 127.0.0.1 9001 [max_message]
  *
- * It is made of the gateway's own http, frame and ws, and of nothing else of
- * it, so that a conformance suite for RFC 6455 can test them. It prints
- * "listening on <address> <port>" when it is ready (for port 0 it chooses a
- * free one), and runs until it is killed. SIGTERM and SIGINT end it in an
- * orderly way, so that a leak checker can report.
+ * It uses only the files http, frame and ws of the gateway, so that a
+ * conformance suite for RFC 6455 can test them. It prints "listening on
+ * <address> <port>" when it is ready (for port 0 it chooses a free one), and
+ * runs until it is killed. SIGTERM and SIGINT end it in an orderly way, so that
+ * a leak checker can report.
  *
- * While the peer does not read what was sent to it, nothing is read from the
- * peer.
+ * While the peer does not read, nothing is read from the peer.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -42,7 +41,7 @@ struct peer {
     int                 fd;
     uint8_t             bits;
     bool                open; /* the handshake is done */
-    bool                last; /* the input is read only to notice its end */
+    bool                last; /* the input is read only to detect its end */
     bool                shut; /* the sending direction is closed */
     struct http_request request;
     struct buf          in; /* the request of the handshake */
@@ -199,8 +198,8 @@ peer_write(struct peer *p)
     return true;
 }
 
-/* Called after each event of a peer: sends what is due, frees what is not
- * needed, and watches for the events that can be used. */
+/* Called after each event of a peer. Sends what is due, frees unused memory,
+ * and watches for the events that can be handled. */
 static void
 peer_settle(struct peer *p)
 {
@@ -216,8 +215,8 @@ peer_settle(struct peer *p)
     }
     if (p->last && !p->shut && p->out.len == 0) {
         /* The server closes first (RFC 6455, section 7.1.1), but only its
-         * direction: otherwise bytes that still arrive would reset the
-         * connection and destroy what was sent. */
+         * sending direction. Otherwise bytes that still arrive would reset the
+         * connection, and the peer could not read the last frames. */
         shutdown(p->fd, SHUT_WR);
         p->shut = true;
         ev_timer_start(loop, &p->linger);

@@ -1,9 +1,9 @@
 /*
  * Feeds bytes to the configuration parser, as a file.
  *
- * It checks more than that nothing crashes: a refusal is explained in whole
- * lines, and in a bounded number of them; an accepted file, when printed,
- * reads back as the same configuration.
+ * It checks that a refusal is explained in whole lines, in a bounded number of
+ * them; and that an accepted file, when it is printed, is read as the same
+ * configuration.
  */
 #include <stddef.h>
 #include <stdint.h>

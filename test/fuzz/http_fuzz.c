@@ -1,10 +1,10 @@
 /*
  * Feeds bytes to the handshake parser, at once and in pieces.
  *
- * It checks more than that nothing crashes: the result is the same for all
- * pieces; spans lie within the input; an error has a status and a sentence; an
- * identity is short, has no slash, and stays the same when it is encoded and
- * decoded; a password is the decoded text of the header field.
+ * It checks that the result is the same for all pieces; that spans are within
+ * the input; that an error has a status and a reason; that an identity is
+ * short, has no slash, and does not change when it is encoded and decoded; and
+ * that a password is the decoded text of the header field.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -91,8 +91,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     size_t step = data[0] % 32 + 1;
     whole_n = size - 1;
-    /* A heap block of exactly the size, so that an access beyond it is
-     * noticed. */
+    /* A heap block of the exact size, so that a sanitizer detects an access
+     * beyond it. */
     char *copy = malloc(whole_n + !whole_n);
     memcpy(copy, data + 1, whole_n);
     whole = copy;

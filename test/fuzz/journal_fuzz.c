@@ -1,10 +1,9 @@
 /*
  * Feeds bytes to the journal's recovery, as a segment.
  *
- * It checks more than that nothing crashes: reading the whole file, and
- * reading it in chunks, find the same lines; cutting the file behind the last
- * whole line loses no line, and needs no second cut; and everything that is
- * found is a line.
+ * It checks that reading the whole file and reading it in chunks find the same
+ * lines; that cutting the file after the last whole line loses no line and
+ * needs no second cut; and that everything that is found is a line.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -32,8 +31,7 @@ look_at(const struct journal_line *line)
             ensure(n > 0 && v > line->p && v + n <= line->p + line->len);
 }
 
-/* Returns the number of lines from an offset on, and where the last one
- * ends. */
+/* Returns the number of lines after an offset, and the end of the last one. */
 static size_t
 stream(const char *p, size_t size, uint64_t from)
 {

@@ -1,7 +1,7 @@
 /*
- * Scans any text as JSON: no foreign memory is read, and the tape is
- * consistent. The result is compared with that of cJSON. cJSON must read any
- * text that is accepted as clean JSON, with the same values; and a text that
+ * Scans any text as JSON: only the text is read, and the tape is consistent.
+ * The result is compared with that of cJSON. cJSON must read any text that is
+ * accepted as JSON without deviations, with the same values; and a text that
  * cJSON reads must be accepted here.
  */
 #include <cjson/cJSON.h>
@@ -118,8 +118,9 @@ same(const struct json *j, uint32_t i, const cJSON *c)
     }
 }
 
-/* True for texts in which cJSON deviates: it takes every control character for
- * white space, and of a number at the top level it reads as much as it can. */
+/* True for texts that cJSON reads differently: it reads every control character
+ * as white space, and of a number at the top level it reads as much as it can.
+ */
 static bool
 cjson_is_loose(const char *text, size_t size)
 {
@@ -145,7 +146,7 @@ check_put(const struct json *j)
     json_put(j, 0, &out);
     ensure(!out.overflow && json_scan(&again, out.p, out.len));
     ensure(again.count == j->count);
-    /* The text written from the tape has only what the grammar allows. */
+    /* The text written from the tape must follow the grammar. */
     ensure((again.deviations &
                ~(DEVIATION_BIT(lone_surrogate) | DEVIATION_BIT(nul_escape) |
                    DEVIATION_BIT(duplicate_key))) == 0);

@@ -1,5 +1,5 @@
-/* Any line is cut into words without reading foreign memory. The words, quoted
- * and cut again, are the same words. */
+/* Any line is cut into words, and only the line is read. The words, quoted and
+ * cut again, are the same words. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

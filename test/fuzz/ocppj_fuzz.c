@@ -1,8 +1,8 @@
 /*
- * Any frame is cut, checked against its schema and answered without reading
- * foreign memory. Strict and lenient validation never contradict each other.
- * An answer has the id of its CALL. The text of a frame without its secrets,
- * and the text of its transaction, are JSON.
+ * Any frame is parsed, checked against its schema and answered, and only the
+ * frame is read. Strict and lenient validation never contradict each other. An
+ * answer has the id of its CALL. The text of a frame without its secrets, and
+ * the text of its transaction, are JSON.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,7 +28,8 @@ check_span(struct ocppj_span s, const char *text, size_t size)
         (s.p >= text && s.len <= size && (size_t)(s.p - text) <= size - s.len));
 }
 
-/* A word is in the text, or, if it has escapes, in the frame without them. */
+/* A word must be in the text, or, if it has escapes, in the frame without them.
+ */
 static void
 check_word(const struct ocppj_frame *f, struct ocppj_span s, const char *text,
     size_t size)
@@ -39,7 +40,7 @@ check_word(const struct ocppj_frame *f, struct ocppj_span s, const char *text,
         ensure(s.len <= sizeof f->word_text);
 }
 
-/* The id that an answer repeats is valid JSON, and bounded. */
+/* The id that an answer repeats must be valid JSON, and bounded. */
 static void
 check_id(const struct ocppj_frame *f, const char *text, size_t size)
 {
@@ -92,12 +93,12 @@ check_payload(const struct schema_message *m, enum schema_part part,
     check_verdict(&strict);
     check_verdict(&lenient);
     ensure(strict.deviations == 0);
-    /* Lenient validation finds no deviation where strict validation accepts,
-     * and only there. */
+    /* Lenient validation finds no deviation exactly if strict validation
+     * accepts the frame. */
     ensure(strict.ok == (lenient.ok && lenient.deviations == 0));
 }
 
-/* An answer can be cut again, and belongs to the same CALL. */
+/* An answer can be parsed, and belongs to the same CALL. */
 static void
 check_answer(const struct ocppj_frame *f)
 {
@@ -151,8 +152,8 @@ check_written(const struct json *tape, uint32_t payload)
     buf_free(&out);
 }
 
-/* A frame, which may be invalid JSON, is cut for the log: it gets longer only
- * by the mark of the cut. */
+/* If a frame, which may be invalid JSON, is cut for the log, only the mark of
+ * the cut can make it longer. */
 static void
 check_shown(const char *text, size_t size)
 {
@@ -189,7 +190,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (m != NULL) {
             check_payload(m, SCHEMA_REQUEST, &tape, f.payload_tok);
         } else {
-            /* The result of some call, chosen by the input. */
+            /* The result of a CALL that the input chooses. */
             m = &d->schema->messages[f.id_len % d->schema->count];
             check_payload(m, SCHEMA_RESPONSE, &tape, f.payload_tok);
         }

@@ -1,5 +1,5 @@
-/* The PROXY header: any bytes have the same result in any pieces, and nothing
- * behind them is read. */
+/* The PROXY header: the result for any bytes is the same in any pieces, and no
+ * byte after the header is read. */
 #include "net/proxyproto.h"
 
 #include <stdlib.h>
@@ -24,14 +24,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (r == PROXYPROTO_ABSENT)
         ensure(whole.consumed == 0);
     if (r == PROXYPROTO_PEER) {
-        /* A name is there only for TLS connections, and is one text without a
-         * NUL. */
+        /* There is a name only for TLS connections, and it is one text without
+         * a NUL. */
         ensure(memchr(whole.cn, 0, sizeof whole.cn) != NULL);
         ensure(whole.cn[0] == 0 || whole.tls);
     }
     ensure(r != PROXYPROTO_INCOMPLETE || size < PROXYPROTO_MAX);
     for (size_t n = 0; n < size; n++) {
-        /* A copy of its own, so that an access beyond it is noticed. */
+        /* A separate copy, so that a sanitizer detects an access beyond it. */
         uint8_t *copy = malloc(n ? n : 1);
         memcpy(copy, data, n);
         enum proxyproto_result q = proxyproto_parse(copy, n, &part);

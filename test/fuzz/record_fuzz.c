@@ -1,6 +1,6 @@
 /* The record layer: a stream of genuine and forged records, in any pieces. The
- * plaintext is the same however the stream is cut, and never contains what was
- * forged. The first byte chooses version and suite. */
+ * plaintext is the same for all pieces, and never contains forged data. The
+ * first byte chooses version and suite. */
 #include "net/record.h"
 
 #include <stdlib.h>
@@ -32,7 +32,7 @@ begin(unsigned kind)
 }
 
 /* Makes the records that the input describes. All data is added to `sent`;
- * `honest` is true if there was nothing but data and KeyUpdates. */
+ * `honest` is true if there were only data and KeyUpdates. */
 static size_t
 make_stream(const uint8_t *p, size_t n, uint8_t *wire, uint8_t *sent,
     size_t *sent_len, size_t *updates, bool *honest)
@@ -43,7 +43,7 @@ make_stream(const uint8_t *p, size_t n, uint8_t *wire, uint8_t *sent,
     *honest = true;
     while (n >= 2) {
         uint8_t what = p[0], type = what < 128 ? RECORD_DATA : what % 32;
-        /* The type 0 would be padding, behind which any byte could be the
+        /* The type 0 would be padding, and any byte before it could be the
          * type. */
         type += type == 0;
         size_t len = p[1];
@@ -119,8 +119,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         end = in.end;
     }
     free(tail);
-    /* What was forged is never delivered; what was genuine is delivered
-     * completely. */
+    /* Forged data is never delivered; genuine data is delivered completely. */
     ensure(total <= sent_len && memcmp(got, sent, total) == 0);
     if (honest)
         ensure(end == RECORD_OPEN && have == 0 && total == sent_len &&

@@ -8,9 +8,9 @@
  * connection may become a record, from which it is made again, as if it had
  * moved to another process.
  *
- * It checks more than that nothing crashes: when all peers have gone, there is
- * no connection, lease, answer, command or owner in the registry any more, and
- * every connection that was opened has ended once.
+ * It checks that in the end, when all peers have disconnected, there is no
+ * connection, lease, answer, command or owner in the registry any more, and
+ * that every connection that was opened has ended once.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -55,7 +55,7 @@ static uint64_t    now_us = 1000000;
 static bool spoiled; /* a record was changed, and may have had the identity of
                         another connection */
 
-/* --- in place of worker.c ------------------------------------------------ */
+/* --- replaces worker.c ---------------------------------------------------- */
 
 void
 self_read_clocks(void)
@@ -71,7 +71,7 @@ self_read_config(void)
     self.conf_version = shm_config_read(shm, &self.conf);
 }
 
-/* --- in place of journal.c ----------------------------------------------- */
+/* --- replaces journal.c --------------------------------------------------- */
 
 static uint64_t appended, committed;
 static bool     refusing;
@@ -152,7 +152,7 @@ commit(void)
     up_committed(committed);
 }
 
-/* --- in place of transaction_ids.c, whose ids come from a thread --------- */
+/* --- replaces transaction_ids.c, whose ids come from a thread -------------- */
 
 void
 transaction_ids_open(void)
@@ -212,7 +212,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* --- what the input can do ----------------------------------------------- */
+/* --- the actions of the input --------------------------------------------- */
 
 static void
 turn(void)
@@ -221,8 +221,8 @@ turn(void)
     ev_run(self.loop, EVRUN_NOWAIT);
 }
 
-/* Reads what the gateway has sent, so that it goes on. The answers of charge
- * points are in the input. */
+/* Reads the bytes that the gateway has sent, so that it continues. The answers
+ * of charge points are in the input. */
 static void
 drain_peer(int i)
 {
@@ -482,7 +482,7 @@ check_nothing_is_left(uint64_t opened, uint64_t ended)
     for (int i = 0; i < PEERS; i++)
         hang_up(i);
     refusing = false;
-    /* Sweeps for longer than anything may wait. */
+    /* Sweep for longer than the longest timeout. */
     for (int i = 0; i < 40; i++) {
         turn();
         pass(i < 20 ? 1000 : 15000);
@@ -566,7 +566,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 6:
             hang_up((int)who);
             break;
-        case 7: /* it sends nothing more, but still reads */
+        case 7: /* the peer sends nothing more, but still reads */
             if (peer[who] >= 0)
                 shutdown(peer[who], SHUT_WR);
             break;

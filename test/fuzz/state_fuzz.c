@@ -1,9 +1,8 @@
 /*
- * What a new program reads from the old one: records on the link of the
- * masters (upgrade/peer_link.h), which become the state of the new segment and
- * entries of its registry (shm_state.h). It checks more than that nothing
- * crashes: an entry that was read, written and read again in another segment
- * is the same.
+ * The records that a new program reads from the old one on the link of the
+ * masters (upgrade/peer_link.h). They become the state of the new segment and
+ * entries of its registry (shm_state.h). The fuzzer checks that an entry that
+ * was read, written and read again in another segment is the same.
  */
 #include <fcntl.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
-/* The credential file and the deny list: any text is read without harm, and an
- * entry that was added to it is found. */
+/* The credential file and the deny list: any text can be read, and an entry
+ * that was added to it is found. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The first byte is the length of the name at the begin of the rest. */
+/* The first byte is the length of the name at the beginning of the rest. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

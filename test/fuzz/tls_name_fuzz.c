@@ -1,6 +1,6 @@
-/* The names of a client certificate, which is any DER that OpenSSL accepts.
- * All texts end with a NUL, each alternative name is found, and no other
- * name is. */
+/* The names of a client certificate, which is any DER that OpenSSL accepts. All
+ * texts end with a NUL, each alternative name is found, and no other name is
+ * found. */
 #include "net/tls_name.h"
 
 #include <stdlib.h>

@@ -1,11 +1,10 @@
 /*
  * Feeds bytes to a WebSocket, at once and in pieces.
  *
- * It checks more than that nothing crashes: in any pieces, the messages, the
- * verdict and the close frame are the same, and there is at most one close
- * frame, at the end; a context that is reported clean can be returned and
- * another one borrowed without any effect; no message is longer than the
- * limit.
+ * It checks that in any pieces, the messages, the result and the close frame
+ * are the same, and that there is at most one close frame, at the end; that a
+ * context that is reported clean can be returned and another one borrowed
+ * without any effect; and that no message is longer than the limit.
  *
  * The first byte chooses the pieces, the second the limit of messages.
  */
@@ -73,8 +72,8 @@ up_close(void *owner, int status, const char *reason, size_t len)
 static void
 give(struct run *r, const uint8_t *data, size_t n)
 {
-    /* A heap block of exactly the size, so that an access beyond it is
-     * noticed. */
+    /* A heap block of the exact size, so that a sanitizer detects an access
+     * beyond it. */
     uint8_t *piece = malloc(n);
     memcpy(piece, data, n);
     if (r->ws == NULL)
@@ -93,7 +92,7 @@ give(struct run *r, const uint8_t *data, size_t n)
     }
 }
 
-/* Checks that the frames sent are whole: pongs, and nothing after a close
+/* Checks that the sent frames are complete: pongs, and nothing after a close
  * frame. Returns the status of the close frame. */
 static int
 closing_status(const struct run *r)

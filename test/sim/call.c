@@ -1,9 +1,9 @@
 /*
  * call: the CALLs of a charge point, and their answers.
  *
- * At most one CALL is in flight. The choice of what is sent next is made here:
- * first the boot, then what the charge point's state requires, then the
- * outbox, then the rest; the load if there is nothing else. See point.h.
+ * At most one CALL is in flight. This file chooses what is sent next: first the
+ * boot, then the messages that the charge point's state requires, then the
+ * outbox, then the others; the load if there is nothing else. See point.h.
  */
 #include "point.h"
 
@@ -17,7 +17,7 @@
 #include "ledger.h"
 #include "txids.h"
 
-/* Attempts to send a transaction message; an error counts as one, too. */
+/* Attempts to send a transaction message; an error counts as an attempt too. */
 #define ATTEMPTS_MAX 5
 #define ATTEMPT_PAUSE_S 2.0 /* multiplied by the number of attempts so far */
 
@@ -184,8 +184,8 @@ acknowledged(struct point *p, const struct message_verdict *v)
             m == MESSAGE_START ? v->transaction : 0);
     }
     ledger_count(m);
-    /* In a measured load, the boots of the ramp do not count, and neither do
-     * charge points that are slow on purpose. */
+    /* In a measured load, the boots of the ramp are not counted, nor are charge
+     * points that are slow on purpose. */
     if (!(p->flags & POINT_SLOW) &&
         (!fleet.o->load || (run != 0 && p->call_meant_ns >= run)))
         histogram_add(&fleet.tally->latency,
@@ -195,8 +195,8 @@ acknowledged(struct point *p, const struct message_verdict *v)
         unqueue(p);
 }
 
-/* There was no answer, or an invalid one: a message that is kept is sent again
- * later. */
+/* Called if there was no answer, or an invalid one. A message that is kept is
+ * sent again later. */
 static void
 not_acknowledged(struct point *p)
 {
@@ -221,8 +221,8 @@ point_unanswered(struct point *p)
     point_call_over(p);
 }
 
-/* True if this is the answer to the CALL in flight; otherwise it counts the
- * error. */
+/* Returns true if this is the answer to the CALL in flight; otherwise counts
+ * the error. */
 static bool
 answers_call(
     struct point *p, const struct jsonspan_frame *f, const char *text, size_t n)
@@ -244,7 +244,7 @@ answers_call(
         tally_add(fleet.tally, late, 1);
     } else {
         tally_add(fleet.tally, wrong_id, 1);
-        fleet_complain("%s: answer to what was not asked: %.*s",
+        fleet_complain("%s: answer to no CALL in flight: %.*s",
             point_identity(p), n > 200 ? 200 : (int)n, text);
     }
     return false;
@@ -298,7 +298,7 @@ point_message(struct link *l, int opcode, const char *text, size_t n)
             return;
         }
         tally_add(fleet.tally, bad_frame, 1);
-        fleet_complain("%s: no OCPP-J: %.*s", point_identity(p),
+        fleet_complain("%s: not OCPP-J: %.*s", point_identity(p),
             n > 200 ? 200 : (int)n, text);
         return;
     }

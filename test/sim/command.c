@@ -3,7 +3,7 @@
  * the commands of 2.x.
  *
  * Every CALL is answered at once, in the same write as everything else that is
- * due. A command that lacks a required field is answered with a CALLERROR, an
+ * due. A command without a required field is answered with a CALLERROR, an
  * unknown one with NotImplemented.
  */
 #include "command.h"
@@ -46,7 +46,7 @@ command_lacks(struct command_call *c)
                                            : "OccurrenceConstraintViolation";
 }
 
-/* True if the text can be put into a payload as it is. */
+/* True if the text can be put into a payload without escapes. */
 bool
 command_plain(const char *token)
 {
@@ -229,7 +229,7 @@ change_configuration(struct command_call *c)
             command_status(c, "Rejected");
             return;
         }
-        /* It is used from the next connection on. */
+        /* The key is used from the next connection on. */
         free(c->p->key);
         c->p->key = strdup(value);
         ensure(c->p->key != NULL);

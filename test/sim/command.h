@@ -1,5 +1,5 @@
 /*
- * command: a command of the central system while it is answered.
+ * command: one command of the central system, while it is answered.
  *
  * command.c answers the commands of 1.6, and has the functions that all
  * versions use; command2.c answers those of 2.x; command_any.c those that
@@ -19,7 +19,7 @@
 struct command_call {
     struct point *p;
     const cJSON  *payload;
-    struct writer w;     /* the writer stands in the answer's payload object */
+    struct writer w;     /* writes the members of the answer's payload */
     const char   *error; /* code of a CALLERROR that is sent instead */
 };
 
@@ -40,7 +40,8 @@ void command_not_found(struct command_call *c);
 /* Answers with a CALLERROR: a required member is missing. */
 void command_lacks(struct command_call *c);
 
-/* True if the member is there; otherwise false, with a CALLERROR. */
+/* True if the member exists. Otherwise makes the CALLERROR and returns false.
+ */
 static inline bool
 command_needs(struct command_call *c, bool there)
 {
@@ -56,7 +57,7 @@ void command_list(struct command_call *c, const char *member);
 void command_list_version(struct command_call *c, const char *member);
 void command_cancel(struct command_call *c);
 void command_trigger(struct command_call *c);
-/* True if the token may be used. */
+/* True if the token is authorized. */
 bool command_plain(const char *token);
 /* Turns the power off and on again. reason: a word of 1.6. */
 void command_reset(struct point *p, const char *reason);

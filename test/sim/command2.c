@@ -124,7 +124,7 @@ get_local_list_version(struct command_call *c)
 
 /* --- variables ----------------------------------------------------------- */
 
-/* Returns the variable that an element asks for; message2_variable_count if
+/* Returns the variable that an element names, or message2_variable_count if
  * there is none. */
 static unsigned
 variable_of(const cJSON *element, bool *component)
@@ -199,7 +199,7 @@ set_variable(struct point *p, const char *name, const char *value)
     if (strcmp(name, "BasicAuthPassword") == 0) {
         if (strlen(value) < 16 || strlen(value) > 64)
             return false;
-        /* It is used from the next connection on. */
+        /* The value is used from the next connection on. */
         free(p->key);
         p->key = strdup(value);
         ensure(p->key != NULL);

@@ -58,12 +58,12 @@ static struct buf seen = BUF_INIT(SEEN_MAX);
 static char      *awaited;
 
 static struct buf last_id =
-    BUF_INIT(4096); /* of the last CALL that was received, as its bytes */
+    BUF_INIT(4096); /* the last CALL that was received */
 static long calls; /* number of CALLs that were sent and are not answered yet */
 
 static void work(void);
 
-/* --- what it receives ---------------------------------------------------- */
+/* --- received messages --------------------------------------------------- */
 
 static void
 print(const char *word, const char *p, size_t n)
@@ -196,7 +196,7 @@ static const struct link_ops ops = {
     .done = on_done,
 };
 
-/* --- what it does -------------------------------------------------------- */
+/* --- actions ------------------------------------------------------------- */
 
 static bool
 from_hex(struct buf *out, const char *hex)
@@ -216,7 +216,7 @@ from_hex(struct buf *out, const char *hex)
 static void
 wrong_line(const char *line)
 {
-    fprintf(stderr, "ocppsim: cp: %s: not understood\n", line);
+    fprintf(stderr, "ocppsim: cp: %s: this is not an action\n", line);
     failed = true;
 }
 
@@ -248,7 +248,7 @@ send_reply(const char *line, const char *rest, bool error)
     struct buf out = BUF_INIT(LINK_MESSAGE_MAX);
 
     if (last_id.len == 0) {
-        fprintf(stderr, "ocppsim: cp: %s: no CALL was seen\n", line);
+        fprintf(stderr, "ocppsim: cp: %s: no CALL was received\n", line);
         failed = true;
         return;
     }
@@ -319,7 +319,7 @@ perform(char *line)
         wrong_line(line);
 }
 
-/* True if the awaited text is in the output. The output up to it is not
+/* Returns true if the awaited text is in the output. The output up to it is not
  * searched again. */
 static bool
 satisfied(void)
@@ -364,8 +364,8 @@ next_line(char **line)
     return true;
 }
 
-/* Carries out as many lines of the script as possible; called after every
- * event. */
+/* Executes as many lines of the script as possible. Called after every event.
+ */
 static void
 work(void)
 {
@@ -423,7 +423,7 @@ deadline_cb(struct ev_loop *lp, ev_timer *w, int revents)
 {
     (void)w;
     (void)revents;
-    fprintf(stderr, "ocppsim: cp: nothing came for %s\n",
+    fprintf(stderr, "ocppsim: cp: %s was not received\n",
         awaited != NULL ? awaited
             : !opened   ? "the handshake"
             : calls > 0 ? "an answer to a CALL"
@@ -432,7 +432,7 @@ deadline_cb(struct ev_loop *lp, ev_timer *w, int revents)
     ev_break(lp, EVBREAK_ALL);
 }
 
-/* --- the beginning ------------------------------------------------------- */
+/* --- start --------------------------------------------------------------- */
 
 static void
 set_user(char *text, bool hex)
@@ -447,7 +447,7 @@ set_user(char *text, bool hex)
     if (!hex)
         buf_adds(&bytes, colon + 1);
     if ((hex && !from_hex(&bytes, colon + 1)) || bytes.overflow)
-        options_wrong("--user: password too long, or no hex digits");
+        options_wrong("--user: the password is too long, or has no hex digits");
     memcpy(password, bytes.p ? bytes.p : "", bytes.len);
     password_len = bytes.len;
     buf_free(&bytes);
@@ -507,7 +507,7 @@ options(int argc, char **argv)
     if (!upgrade_url(&target, argv[optind], &why))
         options_wrong("%s: %s", argv[optind], why);
     if (!target.loopback && !anywhere)
-        options_wrong("%s is not this machine: say --anywhere if it is yours",
+        options_wrong("%s is not this machine: add --anywhere if it is yours",
             target.host);
 }
 

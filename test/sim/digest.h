@@ -1,9 +1,9 @@
 /*
  * digest: a set of texts, represented by their digests.
  *
- * Millions of messages are compared without keeping their text: each is
+ * Millions of messages are compared without storing their text: each is
  * represented by 128 bits and a value. The digest needs no cryptographic
- * strength: it is very unlikely that two different texts have the same one.
+ * strength; it is very unlikely that two different texts have the same digest.
  * Pure.
  */
 #ifndef SIM_DIGEST_H
@@ -34,8 +34,8 @@ struct digest_set {
     size_t              size, count; /* size of the table, slots in use */
 };
 
-/* Returns the slot of a key, and makes it if it does not exist. Valid until the
- * next call. */
+/* Returns the slot of a key, and makes it if it does not exist. The pointer is
+ * valid until the next call. */
 struct digest_slot *digest_slot(struct digest_set *s, struct digest key);
 /* Returns the slot of a key, NULL if it does not exist. */
 struct digest_slot *digest_find(const struct digest_set *s, struct digest key);

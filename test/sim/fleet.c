@@ -33,8 +33,8 @@ static uint64_t   start_ms;
 static uint32_t   opened; /* connections that the ramp has opened */
 static bool       stormed, quitting;
 
-/* The queue of charge points that are ready to send, in the order of
- * arrival. */
+/* The queue of charge points that may send, in the order in which they became
+ * ready. */
 static uint32_t ready_head = WHEEL_NONE, ready_tail = WHEEL_NONE;
 
 /* The pump. */
@@ -91,7 +91,8 @@ fleet_capacity(const struct options *o)
     fds -= RESERVED_FDS;
     if (fds > 20000u)
         fds = 20000u;
-    /* Silent sockets need descriptors beside those of the connections. */
+    /* Silent sockets need descriptors in addition to those of the connections.
+     */
     return o->half_open > 0 ? fds / 2 : fds;
 }
 
@@ -399,7 +400,7 @@ prepare_cb(struct ev_loop *loop, ev_prepare *w, int revents)
     }
 }
 
-/* --- the beginning ------------------------------------------------------- */
+/* --- start --------------------------------------------------------------- */
 
 /* Number k of process p is charge point k * P + p of the fleet, so that
  * --active and the kinds of mischief are spread evenly. The rivals come after

@@ -1,16 +1,16 @@
 /*
  * fleet: the charge points of one process.
  *
- * Owns their array, the loop, the ramp, the clock (a tick of 10 ms that
- * turns the wheel) and the pump, which sends the load of --rate. The pump
- * is open-loop: the k-th message is meant for run_ns + k / rate, whatever
- * came back of those before, and its latency counts from then.
+ * It has their array, the loop, the ramp, the clock (a tick of 10 ms that turns
+ * the wheel) and the pump, which sends the load of --rate. The pump is
+ * open-loop: the k-th message is due at run_ns + k / rate, whether or not
+ * earlier messages were answered, and its latency is counted from that time.
  *
  *   parent                     process 0 .. P-1
  *     | phase RAMP               open connections, at the ramp's rate
  *     |<------- ramped ---------
- *     | phase RUN, run_ns        load (charge points that live a life
- *     |                          have begun when they were connected)
+ *     | phase RUN, run_ns        load (charge points that have sessions have
+ *     |                          begun when they were connected)
  *     |<------- done -----------
  *     | phase DRAIN, end_ns      no new messages; answers are awaited
  *     |<------- drained --------
@@ -74,18 +74,18 @@ extern struct wheel fleet_wheel; /* for the timers of the charge points */
 uint32_t fleet_ticks(double seconds); /* the result is at least 1 */
 double   fleet_chance(void);          /* a random number, 0 <= x < 1 */
 
-/* Called when the charge point could send a message of the load. It sends one
- * now (closed loop), or when its turn comes. */
+/* Called when the charge point may send a message of the load. It sends one at
+ * once (closed loop), or when its turn comes. */
 void fleet_ready(struct point *p);
 void fleet_unready(struct point *p);
 
-/* Called after each read: sends what became due meanwhile. */
+/* Called after each read. Sends the messages that have become due. */
 void fleet_linked(struct link *l);
 
-/* Takes over a socket that is to stay open and silent. */
+/* Takes a socket that must stay open and silent. */
 void fleet_bury(int fd);
 
-/* Prints a complaint; only the first few of each process are printed. */
+/* Prints an error; only the first few of each process are printed. */
 void fleet_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The number of descriptors that a process has for charge points. */

@@ -7,7 +7,7 @@ get(const _Atomic uint64_t *a)
     return atomic_load_explicit(a, memory_order_relaxed);
 }
 
-/* There is only one writer, so a load and a store make an addition. */
+/* There is only one writer, so a load and a store are an addition. */
 static void
 add(_Atomic uint64_t *a, uint64_t n)
 {

@@ -13,7 +13,7 @@ blanks(const char *p, const char *end)
     return p;
 }
 
-/* p is behind the opening quote. Returns the closing one, or NULL. */
+/* p is after the opening quote. Returns the closing one, or NULL. */
 static const char *
 string_end(const char *p, const char *end)
 {
@@ -26,7 +26,7 @@ string_end(const char *p, const char *end)
     return NULL;
 }
 
-/* p is on the first byte of a value. Returns the byte behind it, or NULL. */
+/* p is on the first byte of a value. Returns the byte after it, or NULL. */
 static const char *
 value_end(const char *p, const char *end)
 {

@@ -1,9 +1,9 @@
 /*
  * jsonspan: finds the values of a JSON text, without copying them.
  *
- * The journal and the ledger hold payloads byte for byte, and are compared
- * byte for byte. Therefore they are cut here, and never parsed and printed.
- * Strings, brackets and commas are understood; the callers check numbers.
+ * The journal and the ledger contain payloads without any change, and are
+ * compared byte by byte. Therefore texts are cut here, and never parsed and
+ * printed. Strings, brackets and commas are parsed; the callers check numbers.
  * Pure.
  */
 #ifndef SIM_JSONSPAN_H
@@ -46,7 +46,7 @@ bool span_is(struct span s, const char *text);
 struct jsonspan_frame {
     int         type;    /* 2, 3, 4 or any other number */
     struct span id;      /* inside of the string */
-    struct span rest[3]; /* the elements behind the id: action, payload ... */
+    struct span rest[3]; /* the elements after the id: action, payload ... */
     unsigned    count;   /* number of elements in rest */
 };
 

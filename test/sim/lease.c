@@ -41,7 +41,7 @@ recv_cb(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, int flags,
     return (ssize_t)len;
 }
 
-/* wslay passes header and payload one by one; they are sent together. */
+/* wslay passes header and payload in two calls; they are sent together. */
 static ssize_t
 send_cb(wslay_event_context_ptr ctx, const uint8_t *data, size_t len, int flags,
     void *user_data)
@@ -198,7 +198,7 @@ lease_close(struct lease *lease, int code, const char *reason)
         lease_write(lease);
         return;
     }
-    /* No status, or one that wslay does not send, as tests need it. */
+    /* No status, or one that wslay does not send, but that tests need. */
     if (n > sizeof body - 2)
         n = sizeof body - 2;
     body[0] = (uint8_t)(code >> 8);
@@ -209,7 +209,7 @@ lease_close(struct lease *lease, int code, const char *reason)
     lease_frame(gather, 0x88, true, body, code == 0 ? 0 : n + 2);
 }
 
-/* --- frames by hand ------------------------------------------------------ */
+/* --- frames that wslay does not make -------------------------------------- */
 
 void
 lease_frame(

@@ -38,7 +38,7 @@ struct lease {
 };
 
 /* out: buffer for all bytes to be sent. message: called for each text, binary,
- * ping and pong; a ping's pong is already queued then. */
+ * ping and pong; when it is called for a ping, the pong is already queued. */
 void lease_setup(struct buf *out,
     void (*message)(
         void *owner, int opcode, const char *p, size_t n, bool compressed));
@@ -46,8 +46,8 @@ void lease_setup(struct buf *out,
 struct lease *lease_take(void *owner);
 void          lease_give(struct lease *lease, bool spent);
 
-/* Reads whole frames from the server. Appends the answers, and what was queued
- * meanwhile, to the buffer. False if the frames break the protocol. */
+/* Reads whole frames from the server. Appends the answers, and the frames that
+ * were queued before, to the buffer. False if the frames break the protocol. */
 bool lease_feed(struct lease *lease, const uint8_t *p, size_t n);
 /* compressed: the payload is compressed, so the frame gets RSV1. */
 void lease_queue(

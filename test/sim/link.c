@@ -52,8 +52,7 @@ inflated(struct link *l, int opcode, const char *p, size_t n)
     if (deflate_inflate(p, n, LINK_MESSAGE_MAX, &text, &len) == DEFLATE_OK)
         ops->message(l, opcode, text, len);
     else
-        ops->message(
-            l, opcode, p, 0); /* this is not OCPP-J, and is reported as such */
+        ops->message(l, opcode, p, 0); /* this is reported as not OCPP-J */
     deflate_done();
 }
 
@@ -106,8 +105,8 @@ listen_for(struct link *l, int events)
     ev_io_start(loop, &l->io);
 }
 
-/* A slow link is read when its owner wants to, not when its socket is
- * readable. */
+/* A slow link is read when its owner calls link_read(), and not when its socket
+ * is readable. */
 static void
 listen_again(struct link *l)
 {
@@ -169,8 +168,8 @@ link_abandon(struct link *l)
     return l->state == LINK_DOWN ? -1 : detach(l);
 }
 
-/* A send that fails because the connection is gone reports nothing: the next
- * read reports it. */
+/* A send that fails because the connection has ended reports nothing, because
+ * the next read reports it. */
 static void
 put_wire(struct link *l, const char *p, size_t n)
 {
@@ -249,8 +248,8 @@ link_connect(struct link *l, const struct sockaddr *to, socklen_t to_len,
     }
     if (connect(fd, to, to_len) < 0 && errno != EINPROGRESS)
         goto fail;
-    /* On loopback the connection is established already, which saves a turn
-     * through epoll. An error of connect() is found here as well. */
+    /* On loopback the connection is already established, which saves a turn
+     * through epoll. An error of connect() is detected here too. */
     ensure(active == NULL);
     buf_clear(&gather);
     if (secure_wanted())
@@ -361,7 +360,7 @@ frames(struct link *l, uint8_t *p, size_t n)
     }
     if (whole == 0) {
         keep_rest(l, lease, p, n);
-        /* A link that does not answer pings may have received some, though. */
+        /* A link that does not answer pings may have received some. */
         if (l->mute && ops->done != NULL)
             ops->done(l);
         return;
@@ -552,7 +551,7 @@ link_send(struct link *l, int opcode, const void *p, size_t n)
         rsv1 = true;
     }
     if (active != NULL) {
-        /* It is sent with everything else when this read is done. */
+        /* The frame is sent with all others when this read has ended. */
         ensure(active->owner == l);
         lease_queue(active, opcode, p, n, rsv1);
         return;

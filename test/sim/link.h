@@ -1,11 +1,11 @@
 /*
  * link: one client's WebSocket connection.
  *
- * Owns the socket, the handshake and the close. A quiet link is a watcher
- * and two NULL pointers: a wslay context is leased for the time of one read
- * or one send, and bytes are kept only while a frame is half read or half
- * written. A readable socket is read once and
- * what became of it is written once.
+ * Owns the socket, the handshake and the close. A quiet link is a watcher and
+ * two NULL pointers: a wslay context is borrowed for the time of one read or
+ * one send, and bytes are stored only while a frame is incomplete in either
+ * direction. A readable socket is read once, and all frames that result are
+ * written at once.
  *
  * The program has one set of link_ops; the link calls them and is independent
  * of charge points. All is on one libev loop.
@@ -57,7 +57,7 @@ struct link {
     struct buf          *unsent;  /* bytes that the socket did not accept */
     struct secure        secure;
     uint8_t              state;   /* enum link_state */
-    bool                 slow;    /* the owner reads, with link_read() */
+    bool                 slow;    /* the owner reads by link_read() */
     bool                 mute;    /* pings get no pong */
     bool                 deflate; /* compression was negotiated */
 };

@@ -1,10 +1,10 @@
 /*
  * mischief: the errors that a charge point makes on purpose.
  *
- * Which error a charge point makes follows from its number and the seed. Each
- * ends in a new connection, or in frames that a correct charge point does not
- * send. The gateway may treat these frames as it likes, as long as all other
- * charge points are served.
+ * The number of a charge point and the seed determine which error it makes.
+ * Each error ends in a new connection, or in frames that a correct charge point
+ * does not send. The gateway may handle these frames in any way, as long as all
+ * other charge points are served.
  */
 #include "point.h"
 
@@ -74,7 +74,7 @@ mischief_tick(struct point *p)
         (!(p->flags & POINT_FLAP) || fleet_chance() < 0.5)) {
         tally_add(fleet.tally, half_opened, 1);
         fleet_bury(point_abandon(p));
-        /* As after a cable was pulled and plugged in again: without
+        /* As after a cable was pulled out and plugged in again: without
          * back-off. */
         point_connect_at(p, fleet.tick + 1, 0);
         return;

@@ -190,7 +190,7 @@ agree(struct options *o)
     if ((o->tls_certificate != NULL) != (o->tls_key != NULL))
         options_wrong("--tls-certificate and --tls-key belong together");
     if (!o->target.loopback && !o->anywhere)
-        options_wrong("%s is not this machine; a fleet can be a flood: say "
+        options_wrong("%s is not this machine; a fleet can be a flood: add "
                       "--anywhere if the target is yours",
             o->target.host);
     if (o->count == 0 || o->count > 10000000)

@@ -1,10 +1,10 @@
 /*
  * outbox: transaction messages that wait for their answer, in order.
  *
- * The start, the MeterValues and the stop of a transaction are kept from when
- * they are made until they are acknowledged, over any number of connections. A
- * message that was sent is sent again byte for byte. Items are on the heap; an
- * empty outbox is two NULL pointers.
+ * The StartTransaction, the MeterValues and the StopTransaction of a
+ * transaction are stored until they are acknowledged, over any number of
+ * connections. A message that is sent again has the same bytes. Items are on
+ * the heap; an empty outbox is two NULL pointers.
  */
 #ifndef SIM_OUTBOX_H
 #define SIM_OUTBOX_H

@@ -21,7 +21,7 @@
 #include "txids.h"
 
 #define SHOW_NS 1000000000u /* between two lines of progress */
-#define QUIT_NS 5000000000u /* that the children have for their end */
+#define QUIT_NS 5000000000u /* for the end of the children */
 #define LEAD_NS 50000000u   /* from the order to run until the run begins */
 
 static struct fleet_shared  *shared;
@@ -127,7 +127,7 @@ wait_for_news(int news, uint64_t until_ns)
         ms = left > 200 ? 200 : (int)left;
     }
     if (poll(&pfd, 1, ms) > 0 && read(news, bytes, sizeof bytes) == 0)
-        /* All children are gone. */
+        /* All children have ended. */
         poll(NULL, 0, 1);
     bury_children();
 }
@@ -146,7 +146,7 @@ load_over(const struct options *o, uint64_t run_ns)
     return ALL(done);
 }
 
-/* The work of the parent beside waiting, in all phases. False: stop. */
+/* The work of the parent in all phases, except waiting. False: stop. */
 static bool
 go_on(const struct options *o, bool tty, uint64_t *shown)
 {

@@ -75,8 +75,8 @@ sooner(uint32_t *least, uint32_t due)
         *least = due;
 }
 
-/* Sets a timer. An entry of the wheel that fires too early costs little; to
- * move the entry at each CALL would cost more. */
+/* Sets a timer. An entry of the wheel that fires too early takes little time;
+ * moving the entry at each CALL would take more. */
 void
 point_rearm(struct point *p)
 {
@@ -125,7 +125,7 @@ connect_now(struct point *p)
     if (bound)
         source_address(p, &from);
     tally_add(fleet.tally, attempts, 1);
-    /* A tick may be a little earlier than the time that it stands for. */
+    /* A tick may be a little earlier than the time that it represents. */
     uint64_t now = clock_mono_ns();
     if (p->connect_ns == 0 || p->connect_ns > now)
         p->connect_ns = now;

@@ -1,8 +1,8 @@
 /*
  * point: one simulated charge point.
  *
- * point.c owns its connection and its timers; call.c the CALL in flight, and
- * the choice of the next one. story.c decides what happens to it (boot,
+ * point.c owns the connection and the timers; call.c the CALL in flight and the
+ * choice of the next one. story.c decides what the charge point does (boot,
  * heartbeats, sessions), command.c answers the central system, and mischief.c
  * makes errors on purpose.
  *
@@ -23,7 +23,7 @@
 
 #define POINT_IDENTITY_MAX 256
 
-/* What it will send as soon as possible; bits of point.wants. */
+/* The messages to be sent as soon as possible; bits of point.wants. */
 enum point_want {
     WANT_BOOT = 1,
     WANT_AUTHORIZE = 2,
@@ -90,8 +90,8 @@ struct point {
     /* Ticks; 0: never. */
     uint32_t connect_due; /* when down: time to connect; otherwise: end of the
                              patience */
-    uint32_t call_due;    /* from then on the answer is missing */
-    uint32_t outbox_due;  /* until then, nothing of the outbox is sent */
+    uint32_t call_due;    /* then the answer counts as missing */
+    uint32_t outbox_due;  /* before, nothing of the outbox is sent */
     uint32_t heartbeat_due;
     uint32_t story_due;
     uint32_t mischief_due;
@@ -151,14 +151,14 @@ void point_call(struct point *p, enum message m, const char *payload, size_t n,
 /* Puts a transaction message in the queue. */
 void point_queue(struct point *p, enum message m, const struct message_text *t,
     uint64_t meant_ns);
-/* Called when the CALL in flight is over, in any way. */
+/* Called when the CALL in flight has ended in any way. */
 void point_call_over(struct point *p);
 /* Called when there was no answer in time. */
 void point_unanswered(struct point *p);
 /* Called by the link for each message. */
 void point_message(struct link *l, int opcode, const char *text, size_t n);
 
-/* story.c: what happens to it. */
+/* story.c: the sessions of a charge point. */
 void story_connected(struct point *p);
 void story_tick(struct point *p);
 void story_answer(

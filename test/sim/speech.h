@@ -1,8 +1,8 @@
 /*
  * speech: messages of a charge point in the OCPP version of its connection.
  *
- * story.c decides what happens; the message for it is chosen and written here.
- * Each function writes a payload and returns its message.
+ * story.c decides what the charge point does; this file chooses and writes the
+ * message for it. Each function writes a payload and returns its message.
  */
 #ifndef SIM_SPEECH_H
 #define SIM_SPEECH_H
@@ -11,12 +11,13 @@
 #include "point.h"
 
 enum message speech_boot(struct point *p, struct message_text *t);
-/* connector 0: the charge point itself; 2.x reports its status as that of
+/* connector 0: the charge point itself, whose status 2.x reports as that of
  * connector 1. */
 enum message speech_status(
     struct point *p, struct message_text *t, int connector, unsigned status);
 enum message speech_authorize(struct point *p, struct message_text *t);
-/* A transaction begins. In 2.x, the charge point gives it its id here. */
+/* The beginning of a transaction. In 2.x the charge point chooses its id here.
+ */
 enum message speech_start(struct point *p, struct message_text *t);
 enum message speech_update(
     struct point *p, struct message_text *t, uint32_t meter);

@@ -1,10 +1,10 @@
 /*
- * story: the life of a charge point.
+ * story: what a charge point does.
  *
  * Boot, heartbeats, and sessions: a customer presents a card, plugs in the
- * cable, charges, and leaves. The story goes on without a connection, and
- * transaction messages wait in the outbox. With --rate or --messages there is
- * no story: the messages of the load are made here, one at a time.
+ * cable, charges, and leaves. Sessions continue without a connection, and
+ * transaction messages wait in the outbox. With --rate or --messages there are
+ * no sessions: the messages of the load are made here, one at a time.
  *
  *     OFF --boot--> FREE --card--> AUTHORIZING --> CHARGING --> FINISHING
  *                    ^                  | refused                   |
@@ -258,7 +258,7 @@ story_lost(struct point *p)
 {
     switch ((enum message)p->call_action) {
     case MESSAGE_BOOT:
-        /* A new connection begins with a boot anyway. */
+        /* A new connection begins with a boot in any case. */
         if (p->link.state == LINK_OPEN)
             p->story_due = fleet.tick + fleet_ticks(BOOT_RETRY_S);
         return;
@@ -274,7 +274,7 @@ story_lost(struct point *p)
     default:
         break;
     }
-    /* It has not arrived, so one more message must be sent. */
+    /* It was not delivered, so one more message must be sent. */
     if (fleet.o->load && !p->call_kept && p->load_sent > 0)
         p->load_sent--;
 }
@@ -323,7 +323,7 @@ story_say(struct point *p, struct message_text *t, enum message *m)
 
 /* --- the load ------------------------------------------------------------ */
 
-/* Sends Start and Stop in turn, through the outbox like any other. */
+/* Sends StartTransaction and StopTransaction in turn, through the outbox. */
 static void
 load_transaction(struct point *p, uint64_t meant_ns)
 {

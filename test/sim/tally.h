@@ -92,7 +92,7 @@ struct tally {
     _Atomic bool drained; /* no CALL is unanswered */
 };
 
-/* There is one writer, so a load and a store make an addition. */
+/* There is only one writer, so a load and a store are an addition. */
 #define tally_add(t, field, n)                                                 \
     atomic_store_explicit(&(t)->field,                                         \
         atomic_load_explicit(&(t)->field, memory_order_relaxed) +              \

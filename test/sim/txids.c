@@ -8,8 +8,8 @@
 #define SLOTS (1u << 24)
 #define PROBES 64u
 
-/* A slot has an id or 0. Every process may claim a slot, by one
- * compare-and-swap, so a crash cannot leave it half written. */
+/* A slot has an id or 0. Every process may take a slot by one compare-and-swap,
+ * so a crash cannot leave a slot half written. */
 static struct txids {
     _Atomic bool    full;
     _Atomic int32_t id[SLOTS];

@@ -1,9 +1,9 @@
 /*
  * txids: the transaction ids that the whole fleet has received.
  *
- * A set in shared memory, by which a process notices that the gateway has
- * given the same id to another process. Slots are claimed by compare-and-swap
- * and never freed; a page without ids occupies no memory.
+ * A set in shared memory, by which a process detects that the gateway has given
+ * the same id to another process. Slots are taken by compare-and-swap and never
+ * freed; a page without ids takes no memory.
  */
 #ifndef SIM_TXIDS_H
 #define SIM_TXIDS_H

@@ -1,11 +1,12 @@
 /*
  * verify: compares a ledger with a journal. See verify.h.
  *
- * The journal is read first, line by line, and becomes four sets: the messages
- * that have an event, the starts with their transaction id, the transaction
- * ids with their start, and the TransactionEvents of 2.x, which contain their
- * id. Then each line of the ledger is looked up. A crash may leave a torn last
- * line in a ledger; it has acknowledged nothing, so it is counted and skipped.
+ * The journal is read first, line by line, into four sets: the messages that
+ * have an event, the StartTransactions with their transaction ids, the
+ * transaction ids with their StartTransactions, and the TransactionEvents
+ * of 2.x, which contain their id. Then each line of the ledger is searched in
+ * them. A crash may leave an incomplete last line in a ledger; it acknowledges
+ * no message, so it is counted and skipped.
  */
 #include "verify.h"
 
@@ -141,8 +142,8 @@ same(struct digest x, struct digest y)
     return x.a == y.a && x.b == y.b;
 }
 
-/* Checks a start and its id, read in either file: each start must have one id,
- * and each id one start. */
+/* Checks a StartTransaction and its id in either file: each StartTransaction
+ * must have one id, and each id one StartTransaction. */
 static void
 note_start(struct digest start, int64_t id, struct span line)
 {
@@ -150,14 +151,14 @@ note_start(struct digest start, int64_t id, struct span line)
 
     if (s->value != 0 && s->value != id) {
         figures.doubled++;
-        complain("start became two transactions", line);
+        complain("a StartTransaction has two transaction ids", line);
         return;
     }
     s->value = id;
     struct digest_slot *i = digest_slot(&ids, digest_number(id));
     if (i->value != 0 && !same(i->other, start)) {
         figures.shared++;
-        complain("transaction id given to two starts", line);
+        complain("a transaction id has two StartTransactions", line);
         return;
     }
     i->value = 1;
@@ -197,7 +198,8 @@ journal_line(struct span line)
     }
     if (!span_is(r.action, "StartTransaction"))
         return;
-    /* An answer of the platform proves nothing, nor does a missing one. */
+    /* An answer of the platform proves nothing, nor does the lack of an answer.
+     */
     if (r.answer.p != NULL && r.transaction == 0)
         transaction_of(r.answer, &r.transaction);
     figures.event_starts++;

@@ -3,10 +3,10 @@
  * at any time.
  *
  * A ring of slots, one per tick. An entry is in the slot of its tick modulo
- * the size of the ring, and stays there for as many rounds as it takes.
- * Entries are links inside of the caller's structs, named by their number, so
- * that all timers of a charge point together take twelve bytes. The wheel owns
- * only its slots.
+ * the size of the ring, and stays there for as many rounds as necessary.
+ * Entries are links inside the caller's structs, and are identified by their
+ * number, so that all timers of a charge point together take twelve bytes. The
+ * wheel owns only its slots.
  */
 #ifndef SIM_WHEEL_H
 #define SIM_WHEEL_H
