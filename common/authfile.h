@@ -90,7 +90,9 @@ bool authfile_next(const struct authfile *a, size_t *at, const char **name,
 /*
  * These change an entry when a new key
  *
- *   is offered     it is sent to the charge point: it is valid from now on
+ *   is offered     it is sent to the charge point: it is valid from now on. If
+ *                  there is no key yet, it is the key. If AUTHFILE_NEXT_MAX
+ *                  new keys are valid, the oldest that is not accepted goes
  *   is accepted    older new keys are no longer needed: it has replaced them
  *   is withdrawn   it was refused: it is no longer valid, unless it was
  *                  accepted at an earlier attempt

@@ -64,8 +64,8 @@ const char *knob_choice_name(enum conf_choice choice);
 enum conf_knob knob_find(const char *section, const char *key);
 bool           knob_is_section(const char *name);
 
-/* The name of a knob that is near to a misspelt `name`, or NULL. In the
- * second, section NULL looks through all sections. */
+/* The name of the section, and the knob, that a misspelt word may have meant;
+ * NULL if none is near enough. section NULL: looks through all sections. */
 const char        *knob_near_section(const char *name);
 const struct knob *knob_near_key(const char *section, const char *key);
 

@@ -74,7 +74,7 @@ struct registry_entry {
     _Atomic uint8_t  last_action;   /* enum action + 1; 0 none */
     _Atomic uint8_t  close_reason;  /* enum close_reason */
     _Atomic uint8_t  refuse_reason; /* enum refuse_reason */
-    _Atomic uint8_t  protocol;      /* enum http_subprotocol of the worker */
+    _Atomic uint8_t  protocol;      /* enum dialect_number */
     _Atomic uint8_t  flips;    /* takeovers from another address in a row */
     uint8_t          name_len; /* 0: free entry. Lock */
     char             name[IDENTITY_MAX];
@@ -155,7 +155,9 @@ bool registry_release(struct registry *r, uint32_t entry, cref self);
  */
 void registry_mend(struct registry *r, uint32_t entry);
 
-/* The name of an entry; registry_no_name ("?") if it is damaged. */
+/* The name of an entry, which is not NUL-terminated; registry_no_name ("?") if
+ * it is free or damaged. It lies in shared memory, and is stable only while the
+ * caller's connection owns the entry or the caller has the lock. */
 extern const char registry_no_name[];
 const char *registry_name(struct registry *r, uint32_t entry, size_t *len);
 

@@ -20,8 +20,9 @@ void remote_starts_sent(struct publish *p, uint32_t entry, const char *action,
 void remote_starts_refused(
     uint32_t entry, const char *action, const char *command_id);
 
-/* The command that asked for the transaction of this answer's CALL; NULL if
- * there is none. Valid until the next call. */
+/* The command that asked for the transaction of this answer's CALL, whose
+ * payload must be in answer_payload; NULL if there is none. Valid until the
+ * next call. */
 const char *remote_starts_command(const struct answer *a);
 
 /* One line of the journal at recovery. */

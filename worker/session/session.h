@@ -59,7 +59,8 @@ void session_describe(struct conn *c, struct buf *out);
  * answer is deferred or awaited from the platform. */
 bool session_is_quiet(const struct conn *c);
 
-/* Publishes the end of a session whose worker has died. */
+/* Publishes the end of a session whose worker has died. e: the entry in the
+ * registry, not a copy. */
 void session_bury(const struct registry_entry *e, uint64_t generation,
     enum close_reason reason);
 /* A newer connection has replaced the session, which was in a former process of
