@@ -35,9 +35,9 @@ enum channel_key {
 /* Bits of the `arg` of a CHANNEL_hand_over message. */
 enum channel_hand_over {
     CHANNEL_MUST = 1, /* the worker must hand over; it may not refuse */
-    /* The hand-over is already under way, and the master that began it may have
-     * died: another master continues it. The descriptor is a copy of the same
-     * socket end. */
+    /* The hand-over is already in progress, and the master that began it may
+     * have died: another master continues it. The descriptor is a copy of the
+     * same socket end. */
     CHANNEL_AGAIN = 2
 };
 
@@ -60,7 +60,7 @@ bool channel_pair(int fds[2]);
 
 /* Sends a datagram with a body of n bytes; msg->len is set to n. False with
  * errno: EAGAIN if the buffer of the other end is full, so that the caller
- * tries again later; EPIPE or ECONNRESET if the other end is gone. */
+ * tries again later; EPIPE or ECONNRESET if the other end is closed. */
 bool channel_send(int fd, struct channel_msg *msg, const void *body, size_t n);
 
 /* Sends a datagram without a body and with a descriptor, which the caller
@@ -69,7 +69,7 @@ bool channel_send_fd(int fd, struct channel_msg *msg, int passed);
 
 /* Receives one datagram. body has room for CHANNEL_BODY_MAX + 1 bytes; a NUL is
  * put after the text. Returns 1 for a datagram, 0 if none is waiting, -1 if the
- * other end is gone or has sent a malformed datagram. After -1 the channel is
+ * other end is closed or has sent a malformed datagram. After -1 the channel is
  * of no use any more. A descriptor in the datagram is closed. */
 int channel_recv(int fd, struct channel_msg *msg, char *body);
 /* The same, for an other end that is trusted to send descriptors. *passed is a

@@ -29,7 +29,7 @@
 enum control_code {
     CONTROL_MORE = 100,
     CONTROL_DONE = 200,
-    CONTROL_TAKEN = 202,    /* a command is under way */
+    CONTROL_TAKEN = 202,    /* a command is in progress */
     CONTROL_NEGATIVE = 220, /* done, with a negative result */
     CONTROL_USAGE = 400,
     CONTROL_UNKNOWN = 401, /* the token is */

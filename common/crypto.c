@@ -22,7 +22,7 @@ static const char *const kdfs[] = {"HKDF", "TLS13-KDF", "TLS1-PRF"};
 static const char *const keys[] = {"RSA", "RSA-PSS", "EC", "X25519"};
 
 /* Each lookup stores the algorithm in a table of libcrypto, which keeps it
- * when the reference is given back. */
+ * when the reference is released. */
 static void
 look_up(void)
 {

@@ -1,7 +1,7 @@
 /*
  * heap: gives the free memory of the heap back to the system.
  *
- * malloc_trim(3) gives back whole free pages. glibc keeps the last seven freed
+ * malloc_trim(3) releases whole free pages. glibc keeps the last seven freed
  * chunks of each small size for the thread that freed them, and counts them as
  * used: after thousands of handshakes they are scattered over the whole heap,
  * and each keeps its page in use. glibc empties such a cache only when its

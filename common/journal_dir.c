@@ -188,7 +188,7 @@ journal_dir_open(
 }
 
 /* Makes a stream for each slot that has segments. Streams that exist already
- * stay as they are, even if their files are gone. */
+ * stay as they are, even if their files were removed. */
 static bool
 make_streams(struct journal_dir *s)
 {
@@ -466,7 +466,7 @@ journal_dir_trouble(struct journal_dir *s, struct buf *why)
         if (t->error == 0)
             continue;
         journal_line_file_name(name, t->slot, t->first);
-        buf_addf(why, "cannot read %s/%s: %s; its other events are left out",
+        buf_addf(why, "cannot read %s/%s: %s; its other events are skipped",
             s->dir, name, strerror(t->error));
         t->error = 0;
         return true;
@@ -482,7 +482,7 @@ journal_dir_damaged(struct journal_dir *s, struct buf *why)
         return false;
     }
     if (s->reported == DAMAGE_KEPT) {
-        buf_addf(why, "%u more lines are damaged and are left out",
+        buf_addf(why, "%u more lines are damaged and are skipped",
             s->damages - s->reported);
         s->reported = s->damages;
         return true;
@@ -492,7 +492,7 @@ journal_dir_damaged(struct journal_dir *s, struct buf *why)
     journal_line_file_name(name, d->slot, d->first);
     buf_addf(why,
         "%s/%s: the line of %zu bytes at byte %" PRIu64
-        " is damaged and is left out",
+        " is damaged and is skipped",
         s->dir, name, d->len, d->at);
     return true;
 }

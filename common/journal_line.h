@@ -20,7 +20,7 @@
  *
  * Numbers grow strictly within a slot, and are below 2^53. A crash may leave a
  * torn line at the end of a segment, and a failing disk may repeat lines. So a
- * reader reports a damaged line and goes on behind it, and skips numbers that
+ * reader reports a damaged line and continues after it, and skips numbers that
  * it has already read from that slot.
  *
  * These functions are pure and keep no memory.

@@ -10,8 +10,8 @@
  *
  *   more than `limit' in a minute  ->  refused for 5 s; the next time, within
  *   the hour, for 10 s, then 20 s ... up to `most'. What is refused meanwhile
- *   does not count, so the wait ends also while attempts go on. A minute within
- *   the limit halves the next wait again.
+ *   does not count, so the wait ends also while attempts continue. A minute
+ * within the limit halves the next wait again.
  *
  * Pure except for the table: the caller passes the time, in seconds of the
  * monotonic clock.

@@ -8,7 +8,7 @@
 #include "registry_layout.h"
 
 #define ALL ((1u << REGISTRY_PAGE_BLOCKS) - 1)
-#define GIVING (1u << 31) /* the page is being given back to the kernel */
+#define GIVING (1u << 31) /* the page is being returned to the kernel */
 
 /* Which blocks are in use. Any value of `first` is safe. */
 struct blocks_used {
@@ -114,7 +114,7 @@ registry_block_take(struct registry *r, uint32_t entry)
     uint32_t first = used(r)->first;
     uint32_t i = mark_free_block(r, first, most_pages(r));
 
-    /* A block that was given back while the hint was raised is below it. */
+    /* A block that was released while the hint was raised is below it. */
     if (i == REGISTRY_NONE)
         i = mark_free_block(r, 0, most_pages(r));
     struct registry_block *b = registry_block_at(r, i);

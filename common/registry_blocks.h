@@ -1,12 +1,12 @@
 /*
  * registry_blocks: memory that an identity gets while it has many starts
- * (registry_starts.h), and that it gives back. Private to registry*.c.
+ * (registry_starts.h), and that it releases. Private to registry*.c.
  *
  * A block belongs to one entry. Blocks with low numbers are given first, and a
- * page whose blocks are all free is given back to the kernel, so the memory in
+ * page whose blocks are all free is returned to the kernel, so the memory in
  * use follows the number of blocks in use.
  *
- * A block is taken and given back by compare-and-swap of the page's word in
+ * A block is taken and released by compare-and-swap of the page's word in
  * REGISTRY_BLOCKS_USED, by any worker and without a lock. A process that dies
  * in between leaves a block that no entry refers to, which
  * registry_starts_tidy() finds, or at worst a page that is not used again.

@@ -1,4 +1,4 @@
-/* registry_starts_tidy: gives back the blocks of entries that are quiet. See
+/* registry_starts_tidy: releases the blocks of entries that are quiet. See
  * registry_starts.h. */
 #include "registry_places.h"
 

@@ -9,7 +9,7 @@
  * The filter has three results. Calls that the daemon uses are allowed. A call
  * that only an intruder would use ends the process, with a last message that
  * names the call. Any other call fails with ENOSYS, so that a newer libc that
- * tries a newer call first goes on with the old one. Only this file uses
+ * tries a newer call first continues with the old one. Only this file uses
  * libseccomp.
  */
 #ifndef COMMON_SANDBOX_H

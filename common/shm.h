@@ -104,7 +104,7 @@ struct shm_worker {
     _Atomic uint64_t journal_floor;
     /* Every event of this slot with a lower number is in Redis; UINT64_MAX
      * while all are. Lowered (seq_cst) before a number is drawn. It outlives
-     * the worker, and its successor goes on from it. */
+     * the worker, and its successor continues from it. */
     _Atomic uint64_t ship_floor;
     /* An event of this slot with a lower number may be in no journal, although
      * events of other slots name it as their former one (journal_line_after()):
@@ -215,7 +215,7 @@ struct shm {
     uint64_t upgrade_moved;  /* connections that have moved */
     uint64_t upgrade_closed; /* connections that could not be moved */
     bool     upgrade_failed;
-    bool     upgrading; /* one is under way */
+    bool     upgrading; /* one is in progress */
     char     upgrade_words[SHM_WORDS_MAX];
 
     /* The last reload, for `ocppctl status`; the master writes. */

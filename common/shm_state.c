@@ -52,7 +52,7 @@ write_slot(const struct shm *s, unsigned i, struct buf *out)
     fields_end(out);
 }
 
-/* A worker may be writing the record; a torn one is left out. */
+/* A worker may be writing the record; a torn record is omitted. */
 static void
 write_refusal(
     struct shm_refusal *from, unsigned slot, unsigned place, struct buf *out)

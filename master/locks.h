@@ -29,7 +29,7 @@ bool locks_take_over(const struct config *c, struct buf *why);
 /* Removes the pid file. */
 void locks_leave(void);
 
-/* Writes the pid of a new master, which goes on if this one is killed, to the
+/* Writes the pid of a new master, which continues if this one is killed, to the
  * pid file's name with .next; 0 removes that file. systemd reads it when the
  * main process of the service has ended (PIDFile= in the unit). Returns the
  * name of the file, NULL if it does not hold the pid. */

@@ -62,7 +62,7 @@ remember(bool ok, struct buf *words)
 static struct request {
     uint64_t     client;
     up_reloaded *done;
-} requests[REQUESTS_MAX]; /* the first one is under way */
+} requests[REQUESTS_MAX]; /* the first one is in progress */
 static unsigned requests_n;
 
 static struct reading_again {

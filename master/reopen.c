@@ -21,7 +21,7 @@ struct reopening {
 
 static struct helper log_helper =
     HELPER_INIT("ocppd-log-open", "the disk of log.target", 1, 2000);
-static bool reopen_again; /* requested again while it is under way */
+static bool reopen_again; /* requested again while it is in progress */
 
 static void
 reopen_work(struct helper_job *h)

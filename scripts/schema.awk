@@ -254,7 +254,7 @@ function close_type()
     open_type = ""
 }
 
-# A file whose protocol is that of the file before it goes on with its types.
+# A file whose protocol is that of the file before it continues with its types.
 function open_dialect()
 {
     close_dialect()
@@ -803,7 +803,7 @@ function print_dialects(    i, all)
 function close_file()
 {
     if (pending != "")
-        die("a list goes on after | but the file ends")
+        die("a list continues after | but the file ends")
     close_type()
 }
 

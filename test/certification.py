@@ -100,7 +100,7 @@ CASES = {
     "E_20": ("M the cable is unplugged at the EV", "messages"),
     "E_21": ("M a remote stop", "commands"), "E_22": ("M energy stops by the EV", "messages"),
     "E_26": ("M unplugged, and suspended", "messages"),
-    "E_29": ("C status of a transaction that goes on, with a queue", "commands"),
+    "E_29": ("C status of a transaction that continues, with a queue", "commands"),
     "E_30": ("C ... without a queue", "commands"),
     "E_31": ("C status of a transaction that ended, with a queue", "commands"),
     "E_33": ("C status of the queue alone: messages wait", "commands"),
@@ -152,7 +152,7 @@ CASES = {
     "L_09": ("M installation failed", "commands"),
     "L_10": ("M accepted, the former one canceled", "commands"),
     "L_11": ("M the former one cannot be canceled", "commands"),
-    "L_13": ("M transactions go on while it waits", "commands"),
+    "L_13": ("M transactions continue while it waits", "commands"),
     # M. Certificates.
     "M_01": ("M install a CSMS root", "commands"),
     "M_02": ("M install a manufacturer root", "commands"),

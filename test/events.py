@@ -392,7 +392,7 @@ def test_a_damaged_line_is_reported_and_only_that_line_is_omitted():
     assert c.start()["transactionId"] > 0
     check()
     assert g.stats()["journal_damaged"] == 3
-    assert g.log().count("is damaged and is left out") == 3
+    assert g.log().count("is damaged and is skipped") == 3
     newest = max(int(e["eventId"][:16], 16) for e in g.events(cp="AFTER"))
     assert newest < time.time() * 1e6 + 1e9, "the event numbers are far ahead of the clock"
 

@@ -332,7 +332,7 @@ accept4(int fd, struct sockaddr *a, socklen_t *len, int flags)
     struct sockaddr_storage own;
     socklen_t               own_len = sizeof own;
 
-    /* Only listeners of charge points fail; the control socket goes on
+    /* Only listeners of charge points fail; the control socket continues
      * answering. */
     int64_t err = getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 &&
             own.ss_family != AF_UNIX

@@ -233,7 +233,7 @@ until build/ocppctl -s run/control.sock status >/dev/null 2>&1; do
     i=$((i + 1))
     [ $i -lt %d ] || { cat out; exit 1; }
 done
-# The commands behind their names, the lines that go on joined.
+# Writes the commands that it prints to a file; continued lines are joined.
 sed -e ':a' -e '/\\$/N' -e 's/\\\n *//' -e 'ta' out |
     sed -n 's/^ *[^ ].*:  *\(build\/.*\)$/\1/p' |
     sed 's/--duration 60s/--duration 2s -q --json/' >commands

@@ -40,7 +40,7 @@ def fails(g, program, words, upgrades=0):
     assert status["upgrade"]["lastFailed"] and \
         not status["upgrade"]["underWay"], status["upgrade"]
     assert re.search(words, status["upgrade"]["lastWords"]), status["upgrade"]
-    assert re.search("last upgrade .* failed: .*old program goes on",
+    assert re.search("last upgrade .* failed: .*old program continues",
                      g.ctl("status", json_=False))
     assert status["upgrade"]["upgrades"] == upgrades
 
@@ -435,7 +435,7 @@ def test_a_stop_during_an_upgrade_that_fails():
                    what="attempt %d" % again)
         os.kill(new, signal.SIGKILL)
         poll(lambda: not alive(new))
-    h.g.wait_log("the old program goes on")
+    h.g.wait_log("the old program continues")
     dead(sum(h.points, []))
     assert h.g.wait_exit() == 0
     poll(lambda: not any(alive(p) for p in h.workers))
@@ -1099,7 +1099,7 @@ def test_if_the_new_program_dies_three_times_the_old_one_continues():
             former, new = new, poll(lambda: h.find_new(), what="the new master")
             assert former != new
     h.client.wait()
-    h.g.wait_log("old program goes on")
+    h.g.wait_log("old program continues")
     h.resume(1)
     dead(h.points[0])
     poll(lambda: [w["state"] for w in h.g.workers()] == ["ready", "ready"])

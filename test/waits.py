@@ -556,7 +556,7 @@ def test_no_loop_waits_while_the_disk_of_the_credential_file_hangs():
         assert rotates.wait()[0] == 200
         poll(waits_for(g, "the master waits for the disk of a file"))
         code, why = upgrade.wait()
-        assert code == 500 and "the old program goes on" in why, why
+        assert code == 500 and "the old program continues" in why, why
         last(shim.since)
         assert all(a.is_alive() for a in asked)
         shim.go_on()

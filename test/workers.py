@@ -238,7 +238,7 @@ def test_when_the_master_has_died_workers_drain_and_exit():
         c.wait_closed(1001)
     for pid in pids:
         poll(lambda: not alive(pid), what="the end of worker %d" % pid)
-    g.wait_log("the master is gone")
+    g.wait_log("the master has ended")
     ends = g.events(type="charge_point.disconnected")
     assert [e["payload"]["reason"] for e in ends] == ["drained"] * 6
     g.process = None

@@ -206,7 +206,7 @@ up_orphaned(void)
 {
     /* No successor will be started, so all connections are closed properly. All
      * acknowledged events are durable before this process ends. */
-    log_error("the master is gone; closing all connections");
+    log_error("the master has ended; closing all connections");
     drain_begin(self.conf.server_drain_time);
 }
 

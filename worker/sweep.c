@@ -167,7 +167,7 @@ check(struct conn *c)
 }
 
 /* After a burst of messages, of clients or of TLS handshakes the free memory in
- * the heap is given back to the system. That requires a walk over the heap, so
+ * the heap is released to the system. That requires a walk over the heap, so
  * it waits while many messages or clients arrive, and is not done if there was
  * no burst. It also waits for TLS handshakes in flight, whose objects are
  * spread over the heap and are freed when they end. If it has waited for

@@ -277,7 +277,7 @@ serve(int end)
         http_refused_flush(end);
         int passed, r = channel_recv_fd(end, &m, body, &passed);
         if (r < 0)
-            _exit(0); /* the master is gone */
+            _exit(0); /* the master has ended */
         if (r > 0 && m.type == CHANNEL_reopen && passed >= 0) {
             log_take(passed);
         } else if (r > 0 && m.type == CHANNEL_tls && passed >= 0) {

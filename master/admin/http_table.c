@@ -91,7 +91,7 @@ put_operation(struct writer *w, const struct http_route *r)
     writer_close(w);
     if (strstr(r->sentence, "202") != NULL) {
         writer_open(w, "202", '{');
-        writer_str(w, "description", "the command is under way");
+        writer_str(w, "description", "the command has no outcome yet");
         writer_close(w);
     }
     static const char error[] = "{\"$ref\":\"#/components/responses/error\"}";

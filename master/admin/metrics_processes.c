@@ -3,7 +3,7 @@
  * daemon. See report.h.
  *
  * They are read from /proc. What the kernel does not show (the number of open
- * files before Linux 6.2) is left out.
+ * files before Linux 6.2) is omitted.
  */
 #include <inttypes.h>
 #include <stdio.h>

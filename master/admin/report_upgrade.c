@@ -49,13 +49,13 @@ report_upgrade_text(struct buf *out, const struct shm *s, uint64_t now)
             s->upgrades == 1 ? "" : "s");
     }
     if (s->upgrading)
-        buf_adds(out, "  upgrade      under way\n");
+        buf_adds(out, "  upgrade      in progress\n");
     if (s->upgrade_wall_ms == 0)
         return;
     buf_adds(out, "  last upgrade ");
     when_ago(out, now, s->upgrade_wall_ms / 1000);
     if (s->upgrade_failed)
-        buf_addf(out, " failed: %.*s; the old program goes on\n",
+        buf_addf(out, " failed: %.*s; the old program continues\n",
             (int)sizeof s->upgrade_words, s->upgrade_words);
     else
         buf_addf(out,

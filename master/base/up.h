@@ -24,7 +24,7 @@ void up_reopen_logs(void);
 /* Begins an upgrade to another program; NULL: the one that was started. False
  * with a sentence if it cannot begin. */
 bool up_upgrade(const char *program, struct buf *why);
-/* Called when an upgrade has failed and this program goes on. */
+/* Called when an upgrade has failed and this program continues. */
 void up_upgrade_failed(void);
 /* Called when the new program has taken over: this process ends, and leaves
    files and sockets to it. */
@@ -33,7 +33,7 @@ void up_succeeded(void) __attribute__((noreturn));
  * up_lock() takes them and writes the pid file; false with a sentence. */
 void up_unlock(void);
 bool up_lock(struct buf *why);
-/* Writes which process goes on when this one has ended to a file; 0: none.
+/* Writes which process continues when this one has ended to a file; 0: none.
  * Returns its name, NULL if it does not hold the pid. */
 const char *up_next_pid(pid_t pid);
 

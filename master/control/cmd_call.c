@@ -264,7 +264,7 @@ reply_taken(struct client *c, const char *command_id)
 
     if (c->format != 'j') {
         control_replyf(c, CONTROL_TAKEN,
-            "command %s is under way; `outcome %s` shows how it ended",
+            "command %s has no outcome yet; `outcome %s` returns it later",
             command_id, command_id);
         return;
     }

@@ -267,7 +267,7 @@ upgrade_poll(struct client *c)
 
     if (!s->upgrading)
         control_replyf(c, CONTROL_FAILED,
-            "upgrade: %.*s; the old program goes on",
+            "upgrade: %.*s; the old program continues",
             (int)sizeof s->upgrade_words, s->upgrade_words);
 }
 

@@ -39,7 +39,7 @@ enum command_needs { COMMAND_READ, COMMAND_ADMIN, COMMAND_LOCAL };
 /* Finds the command, checks the client's right to it, and executes it. */
 void command_run(struct client *c, int argc, char **argv);
 
-/* True if the command is executed at once while an upgrade is under way. */
+/* True if the command is executed at once while an upgrade is in progress. */
 bool command_is_served(const char *word);
 
 /* The waiter of a client of `call`; 0 stands for no client. */

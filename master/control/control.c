@@ -27,7 +27,7 @@
 
 static struct peer *peers[CONTROL_CLIENTS];
 static unsigned     n_peers;
-static bool         holding; /* an upgrade is under way */
+static bool         holding; /* an upgrade is in progress */
 
 static void (*execute)(struct client *c, int argc, char **argv);
 static bool (*served)(const char *word);

@@ -62,7 +62,7 @@ struct client {
 #define CONTROL_POLL_MS 50
 
 /* Once: what executes the words of a line, and what reports whether a command
- * is executed at once while an upgrade is under way. */
+ * is executed at once while an upgrade is in progress. */
 void control_serve(void (*run)(struct client *c, int argc, char **argv),
     bool (*is_served)(const char *word));
 
@@ -95,7 +95,7 @@ struct client *control_former(uint64_t id);
  * rights of the token that it shows with -k. fd becomes the callee's. */
 void control_adopt(int fd);
 
-/* NULL if it is gone. */
+/* NULL if it has disconnected. */
 struct client *control_client(uint64_t id);
 
 /* A worker has answered the datagram `asked`. */
@@ -116,7 +116,7 @@ bool control_may_wait(struct client *c);
 /* Instead of a reply, for now. poll may be NULL: an answer comes from
  * elsewhere. After ms milliseconds (0: never) the reply is the static text
  * `late`, with CONTROL_TIMEOUT. A client that closes its
- * connection meanwhile gives up its place; what it asked for goes on. */
+ * connection meanwhile gives up its place; what it asked for continues. */
 void control_wait(struct client *c, void (*poll)(struct client *c), uint64_t ms,
     const char *late);
 /* The command becomes a stream: it ends when the client closes. */

@@ -17,7 +17,7 @@
 
 #define LAST_OUTCOMES_KEPT 1024u
 #define LAST_OUTCOMES_BYTES (8u << 20) /* of all of them */
-/* Bytes; a longer outcome is left out. */
+/* Bytes; a longer outcome is omitted. */
 #define LAST_OUTCOMES_ONE (64u << 10)
 
 /* Copies an outcome, in the place of the oldest one. */

@@ -60,7 +60,7 @@ offer(const char *word, const char *prefix)
 }
 
 /* Identities that begin with the prefix. One with a control character or a
- * backslash in its JSON cannot be typed as a word, and is left out. */
+ * backslash in its JSON cannot be typed as a word, and is omitted. */
 static void
 offer_identities(struct ctl *ctl, const char *prefix)
 {

@@ -4,8 +4,8 @@
  * It reads the files directly. While the daemon runs, it prints only events
  * with numbers below the daemon's mark, so that the order over all workers is
  * exact. With --follow it sleeps in inotify until an event is written, asks for
- * the mark again, and goes on. While an event is written but not below the mark
- * yet, it asks at shorter intervals.
+ * the mark again, and continues. While an event is written but not below the
+ * mark yet, it asks at shorter intervals.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -17,7 +17,7 @@
 enum screen_event {
     SCREEN_TIME = 256, /* the time limit has passed */
     SCREEN_RESIZED,    /* redraw: also after a stop and continue */
-    SCREEN_QUIT        /* a signal, or the terminal is gone */
+    SCREEN_QUIT        /* a signal, or the terminal was closed */
 };
 
 /* Takes over the terminal; false with a reason if standard input and output are

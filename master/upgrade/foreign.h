@@ -16,8 +16,8 @@
 
 struct foreign_calls {
     void (*frozen)(unsigned slot);
-    /* The worker has given up the hand-over and goes on. why: the reason; heir:
-       because its heir has ended. */
+    /* The worker has given up the hand-over and continues. why: the reason;
+       heir: because its heir has ended. */
     void (*kept)(unsigned slot, bool heir, const char *why);
     void (*ended)(unsigned slot); /* the process of the slot has ended */
 };

@@ -50,8 +50,8 @@ bool outgoing_kill_silent(void);
 
 /* Called when the new master has died.
  * outgoing_sends(): the slot's process still sends its connections, to an heir
- * that lives on. outgoing_adopt(): makes foreign workers of the heirs that have
- * connections, and kills the heir of this slot if it has none. */
+ * that continues. outgoing_adopt(): makes foreign workers of the heirs that
+ * have connections, and kills the heir of this slot if it has none. */
 bool outgoing_sends(void);
 bool outgoing_went(void); /* `go` was sent */
 void outgoing_adopt(void);

@@ -84,8 +84,8 @@ flush(struct peer_link *l)
             ev_io_start(master.loop, &l->out);
             return;
         }
-        /* An error means that the other end is gone, which is handled where the
-         * link is read. */
+        /* An error means that the other end is closed, which is handled where
+         * the link is read. */
         if (c->passed >= 0) {
             close(c->passed);
             c->passed = -1;
@@ -111,7 +111,7 @@ out_cb(struct ev_loop *loop, ev_io *w, int events)
 }
 
 /* Ends the link because a record could not be sent: without it, the other
- * program cannot go on. Both ends notice it when they read. */
+ * program cannot continue. Both ends notice it when they read. */
 static void
 give_up(struct peer_link *l, int error)
 {

@@ -20,8 +20,8 @@ bool received_take(struct fields *f, int passed);
 /* True if `state`, which comes last, was received. */
 bool received_complete(void);
 
-/* True if this program can go on with these records; otherwise false, with the
-   reason in *why. */
+/* True if this program can continue with these records; otherwise false, with
+   the reason in *why. */
 bool        received_check(struct buf *why);
 unsigned    received_slots(void); /* of the old program */
 const char *received_version(void);

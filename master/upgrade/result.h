@@ -20,7 +20,7 @@ struct result {
 
 /* Stores the result of a successful upgrade in shared memory, for `status`. */
 void result_remember(const struct result *r);
-/* The old program goes on; why: the reason, one line. */
+/* The old program continues; why: the reason, one line. */
 void result_remember_failure(const struct result *r, const char *why);
 /* Replies to each client that waits for the upgrade. */
 void result_answer(const struct result *r);

@@ -2,7 +2,7 @@
  * state_file: the records of the segment (shm_state.h) in a file without a
  * name, for the new program.
  *
- * Written some thousand entries at a time, between which the loop goes on.
+ * Written some thousand entries at a time, between which the loop continues.
  * Entries of the registry still change afterwards; the rest, written when no
  * worker of the old program is left, holds those that have changed since.
  */

@@ -191,7 +191,7 @@ begin_slots(void)
 
 static void die(const char *why) __attribute__((noreturn));
 
-/* Ends this program before a slot has moved: the old program goes on, and
+/* Ends this program before a slot has moved: the old program continues, and
  * reports the reason. */
 static void
 die(const char *why)

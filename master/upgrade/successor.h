@@ -8,7 +8,7 @@
  * makes a new segment of shared memory.
  *
  * If the old master dies before a slot has moved, this process ends: the daemon
- * is gone, as after any death of its master. After that it is the master: it
+ * has ended, as after any death of its master. After that it is the master: it
  * waits until the remaining workers of the old program have ended (they close
  * their connections), and starts workers in their slots.
  */
@@ -23,10 +23,10 @@
  * socket is bound. False with a sentence; then successor_refuse() must follow.
  */
 bool successor_receive(int fd, struct buf *why);
-/* Sends the sentence to the old program, which then goes on. */
+/* Sends the sentence to the old program, which then continues. */
 void successor_refuse(const char *why);
-/* Starts the processes that will take over the slots, and goes on when the old
- * program asks for it. */
+/* Starts the processes that will take over the slots, and continues when the
+ * old program asks for it. */
 void successor_start(void);
 
 /* Called for messages of the workers, and for their ends. */

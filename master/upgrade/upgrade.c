@@ -116,7 +116,8 @@ give_up(const char *fmt, ...)
     if (try_again(text))
         return;
     bool lost = has_moved();
-    log_error("upgrade to %s: %s; the old program goes on%s", up.program, text,
+    log_error("upgrade to %s: %s; the old program continues%s", up.program,
+        text,
         lost ? ", without the connections of the slots that had moved" : "");
     program_stop();
     ev_timer_stop(master.loop, &up.deadline);
@@ -220,7 +221,7 @@ bool
 upgrade_begin(const char *program, struct buf *why)
 {
     if (up.phase != IDLE) {
-        buf_adds(why, "an upgrade is under way");
+        buf_adds(why, "an upgrade is in progress");
         return false;
     }
     if (!check_daemon(why))
@@ -403,7 +404,7 @@ upgrade_kept(unsigned slot, bool heir, const char *why)
     if (up.phase == AGAIN && slot == outgoing_slot())
         prepare_soon();
     else if (up.phase == MOVE && slot == outgoing_slot() && !heir)
-        give_up("worker %u goes on: %s", slot, why);
+        give_up("worker %u continues: %s", slot, why);
 }
 
 void

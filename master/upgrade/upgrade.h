@@ -4,14 +4,14 @@
  *   IDLE --> CHECK ----> PREPARE ----> MOVE ----> FINISH --> the process ends
  *     ^        |            |           |
  *     +--------+------------+-----------+  before a slot has moved: the old
- *                                          program goes on, `status` says why
+ *                                          program continues, `status` says why
  *
  *   CHECK     the new program is run twice: it must print the format of its
  *             records (-x upgrade) and accept the configuration (-t)
  *   PREPARE   it is started with one end of a link (peer_link.h), gets the
  *             listeners and the state of the segment, and makes its own
  *             segment. Meanwhile everything is served as always. Changes of
- *             files that are under way are waited for
+ *             files that are in progress are waited for
  *   MOVE      no worker accepts connections. For each slot the new program
  *             starts a process, the heir, to which this slot's process hands
  *             its connections over; then this process ends
@@ -29,9 +29,9 @@
  *   old master   The new one lets the workers of the old one hand over.
  *   old worker   Its heir takes over what was sent; the new master starts a
  *                worker in the slot, which ends the sessions that did not come.
- *   heir         Another one is started, as long as the old worker can go on.
- *                One that does not take what was sent to it within
- *                upgrade.patience is killed.
+ *   heir         Another one is started, as long as the old worker can
+ * continue. One that does not take what was sent to it within upgrade.patience
+ * is killed.
  *
  * The records between the masters (peer_link.h). Records of the segment's state
  * (shm_state.h) are in files, whose descriptors are sent.
@@ -70,7 +70,8 @@
  * False with a sentence if it cannot begin. */
 bool upgrade_begin(const char *program, struct buf *why);
 bool upgrade_running(void);
-/* Ends the new program, so that this one goes on. False if a slot has moved. */
+/* Ends the new program, so that this one continues. False if a slot has moved.
+ */
 bool upgrade_cancel(const char *why);
 /* Ends the new program and its workers, even if slots have moved. */
 void upgrade_abort(void);

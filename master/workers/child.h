@@ -10,9 +10,9 @@
 #include <sys/types.h>
 
 /*
- * Forks. When this returns 0 in the child, the state of the master is gone: all
- * descriptors except stdio, the log and the n in keep (in which -1 is skipped),
- * all signal handlers, and the loop. -1 with errno.
+ * Forks. When this returns 0 in the child, the state of the master was cleared:
+ * all descriptors except stdio, the log and the n in keep (in which -1 is
+ * skipped), all signal handlers, and the loop. -1 with errno.
  */
 pid_t child_fork(const int *keep, size_t n);
 

@@ -223,11 +223,11 @@ rebalance_begin(struct buf *why, uint64_t *n)
     unsigned living = 0, rank = 0;
 
     if (flows != NULL) {
-        buf_adds(why, "a rebalance is under way already");
+        buf_adds(why, "a rebalance is already in progress");
         return false;
     }
     if (hints_frozen()) {
-        buf_adds(why, "an upgrade is under way; try again when it is done");
+        buf_adds(why, "an upgrade is in progress; try again when it is done");
         return false;
     }
     if (master.phase != MASTER_RUNNING) {

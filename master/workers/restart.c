@@ -15,13 +15,13 @@ restart_worker(unsigned n, struct buf *why)
 
     if (master.phase != MASTER_RUNNING || master.shm->upgrading) {
         buf_adds(why,
-            master.shm->upgrading ? "an upgrade is under way"
+            master.shm->upgrading ? "an upgrade is in progress"
                                   : "the daemon is starting or stopping");
         return false;
     }
     if (s->pid != 0) {
         if (hints_frozen()) {
-            buf_adds(why, "an upgrade is under way");
+            buf_adds(why, "an upgrade is in progress");
             return false;
         }
         if (slot_is_replaced(n)) {

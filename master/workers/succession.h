@@ -7,9 +7,9 @@
  * the slot's process (supervise_replace()), and the worker is the former one.
  * The former process writes its connections to the heir and ends; it is killed
  * if that takes too long. If an error occurs before `go', only the heir is
- * killed, and the worker goes on. After `go' the hand-over cannot be given up:
- * if the heir dies, the former process is killed too, and the slot gets a new
- * process.
+ * killed, and the worker continues. After `go' the hand-over cannot be given
+ * up: if the heir dies, the former process is killed too, and the slot gets a
+ * new process.
  */
 #ifndef MASTER_WORKERS_SUCCESSION_H
 #define MASTER_WORKERS_SUCCESSION_H

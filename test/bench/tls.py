@@ -174,7 +174,7 @@ def peer_memory(row, ca, name):
     """A terminator in front of a plain gateway; only its own memory counts."""
     program = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
     if program is None:
-        print(f"bench: {name} is not installed; its row is left out")
+        print(f"bench: {name} is not installed; its row is omitted")
         return
     d = tempfile.mkdtemp(prefix="ocppd-bench-peer-")
     port = bench.free_port()

@@ -3,7 +3,7 @@
  *
  * The charge point connects several times, to one gateway or the other, while
  * gateways are killed and requests to Redis or their answers are lost. Each
- * step names the function that it stands for. `worker/fleet/ocppd*.lua` runs
+ * step names the function that it represents. `worker/fleet/ocppd*.lua` runs
  * inside Redis, where a function is one step.
  *
  * What must hold:
@@ -14,7 +14,7 @@
  *   - when all is quiet, the newest connection holds the session, and no other
  *     connection is open.
  *
- * -DMISTAKE=1..5 leaves out one comparison; the model must notice each.
+ * -DMISTAKE=1..5 omits one comparison; spin must find each mistake.
  */
 #ifndef MISTAKE
 #define MISTAKE 0
@@ -146,7 +146,7 @@ inline close_connection(i)
     fi
 }
 
-/* The connection to Redis broke: requests under way get no answer, and all
+/* The connection to Redis broke: requests without a reply never get one, and all
  * claims of the gateway are made again (struct shard: round). */
 inline redis_broken(g)
 {

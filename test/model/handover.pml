@@ -3,7 +3,7 @@
  *
  * One connection, one message of the charge point, and one command that was
  * sent to it. Any process may be killed at any step, the master too, KILLS
- * times in all. Each step names the function that it stands for.
+ * times in all. Each step names the function that it represents.
  *
  * What must hold:
  *   - the journal of the slot is open in one process at a time;
@@ -13,7 +13,7 @@
  *     and a worker lives;
  *   - without a kill the connection is open at the end, and nothing is lost.
  *
- * -DMISTAKE=1..5 leaves out one condition; the model must notice each.
+ * -DMISTAKE=1..5 omits one condition; spin must find each mistake.
  */
 #ifndef MISTAKE
 #define MISTAKE 0
@@ -188,7 +188,7 @@ end:
             fd[p] = false
         fi;
         call_here[p] = false }
-    :: atomic { /* the connection is gone already, or is sent */
+    :: atomic { /* the connection has ended already, or is sent */
         phase[p] == SENDING && !fd[p] && nfull(to_receiver) ->
         if
         :: torn
@@ -226,7 +226,7 @@ end:
         phase[p] = SERVING }
     :: atomic { /* INHERIT_NONE: the sender was killed before `go` */
         phase[p] == PREPARED && empty(to_receiver) && !LIVES(0) && p == 1 -> leave(p) }
-    :: atomic { /* the master is gone: drain_time, then the end */
+    :: atomic { /* the master has ended: drain_time, then the end */
         !master_lives && LIVES(p) && phase[p] != SENDING && phase[p] != RECEIVING -> leave(p) }
     od
 }
@@ -275,7 +275,7 @@ end:
         phase[1] != STARTING ->
         current = 2;
         phase[2] = STARTING }
-    :: atomic { /* died_cb(): a former process that goes on is killed */
+    :: atomic { /* died_cb(): a former process that continues is killed */
         master_lives && former != NO_ONE && !LIVES(current) && LIVES(former) ->
         leave(former) }
     od

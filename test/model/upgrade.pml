@@ -2,7 +2,7 @@
  * upgrade: two masters, and the slots that move from one program to the other.
  *
  * Each slot has one connection. Any process may be killed at any step, KILLS
- * times in all. Each step names the function that it stands for; what happens
+ * times in all. Each step names the function that it represents; what happens
  * between the two workers of a slot is in handover.pml, and is short here. The
  * model begins when the new master has the state of the old one.
  *
@@ -10,11 +10,11 @@
  *   - the journal of a slot is open in one process at a time;
  *   - the death of a master closes no connection, as long as the other lives;
  *   - the death of a worker closes the connection of its slot at most;
- *   - the upgrade ends: the new master runs, or the old one goes on with all
+ *   - the upgrade ends: the new master runs, or the old one continues with all
  *     that had not moved;
  *   - a new master that dies before `go` has changed nothing.
  *
- * -DMISTAKE=1..6 leaves out one condition; the model must notice each.
+ * -DMISTAKE=1..6 omits one condition; spin must find each mistake.
  */
 #ifndef MISTAKE
 #define MISTAKE 0

@@ -33,7 +33,7 @@ static const char *const usage =
     "  text TEXT       the same for any text\n"
     "  answer JSON     CALLRESULT to the last CALL seen\n"
     "  error CODE      CALLERROR to it\n"
-    "  await TEXT      go on when a line with TEXT was printed\n"
+    "  await TEXT      continue when a line with TEXT was printed\n"
     "  ping [TEXT]     close [CODE [REASON]]     drop\n"
     "  raw HEX         bytes past all framing    binary HEX\n";
 

@@ -328,7 +328,7 @@ several(void)
     CHECK(journal_dir_next(s, 13, &line) && line.number == 12);
     CHECK(!journal_dir_next(s, 13, &line));
     CHECK(!journal_dir_waiting(s));
-    /* The reader goes on when a file grows, a new one appears, and one is
+    /* The reader continues when a file grows, a new one appears, and one is
      * removed. */
     put(0, 13, bytes, 0);
     put(0, 14, bytes, 0);
@@ -368,7 +368,7 @@ checked(char *out, uint64_t number, size_t len)
 }
 
 /* In each turn, one byte of the middle one of three lines is changed: only that
- * line is left out, and its place is reported. A number that is far too high
+ * line is skipped, and its place is reported. A number that is far too high
  * hides no other line. */
 static void
 damaged(void)

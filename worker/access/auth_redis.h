@@ -47,7 +47,7 @@ bool auth_redis_ask(struct conn *c, const char *name, size_t len);
 /* Asks Redis for the epoch of c's identity, so that the generation of this
  * connection becomes higher than any that another gateway was granted. False if
  * Redis cannot be asked, or was asked already. Otherwise up_auth_answered() is
- * called without an answer, and the handshake goes on. */
+ * called without an answer, and the handshake continues. */
 bool auth_redis_fence(struct conn *c, const char *name, size_t len);
 /* Fills in an answer while Redis is silent: the remembered key of the identity
  * with this registry entry. REGISTRY_NONE: no key. */

@@ -44,9 +44,9 @@ bool guard_from_proxy(const uint64_t addr[2]);
  *   guard_opened()      counted among the open ones of its address
  *   guard_leave()       counted no longer
  *
- * The first three return REFUSE_REASONS if the connection may go on. Failures
- * of an address affect only connections that would be refused anyway, because a
- * whole site may be behind one address. An IPv6 address is its /64.
+ * The first three return REFUSE_REASONS if the connection may continue.
+ * Failures of an address affect only connections that would be refused anyway,
+ * because a whole site may be behind one address. An IPv6 address is its /64.
  */
 enum refuse_reason guard_enter(struct conn *c, const char **detail);
 enum refuse_reason guard_before_key(

@@ -33,7 +33,7 @@ void master_link_takeover(cref former, uint32_t entry, uint64_t generation);
 /* Reports the outcome (enum outcome) of a command; body: its JSON. */
 void master_link_done(
     uint64_t request, unsigned outcome, const char *body, size_t len);
-/* The answer to CHANNEL_ask: a JSON object, empty if the connection is gone.
+/* The answer to CHANNEL_ask: a JSON object, empty if the connection has ended.
  * master_link_tapped(): one frame of a tap; false if it was not sent, because
  * the channel is full. */
 void master_link_described(uint64_t request, const char *body, size_t len);

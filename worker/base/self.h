@@ -25,7 +25,7 @@ struct self {
     uint64_t           conf_version;
     bool               draining;
     bool               held; /* no identity may be claimed: an upgrade of the
-                                daemon is under way */
+                                daemon is in progress */
     bool frozen;             /* the slot is being handed over: no connection is
                                 read, and nothing new begins (handover.h) */
 

@@ -37,7 +37,7 @@ void up_gone(struct conn *c);
 
 /* --- ws ------------------------------------------------------------------ */
 
-/* These return true to go on, and false to stop because the owner is dead.
+/* These return true to continue, and false to stop because the owner is dead.
  * Bytes are valid only during the call, and not NUL-terminated. During the
  * call, frames may be put into the owner's output, but the lease must not be
  * returned. There is no up-call for pings, which ws.c answers. */
@@ -67,7 +67,7 @@ void up_committed(uint64_t number);
 void up_datagram(const struct channel_msg *m, const char *body);
 /* A datagram with a descriptor came; the function takes the descriptor over. */
 void up_passed(const struct channel_msg *m, int fd);
-/* The master is gone. */
+/* The master has ended. */
 void up_orphaned(void);
 
 /* --- redis --------------------------------------------------------------- */

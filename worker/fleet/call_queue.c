@@ -31,7 +31,7 @@ struct queued_call {
     uint64_t               epoch;
     uint16_t               shard;
     uint8_t                len;
-    bool                   leaving; /* TAKING: the connection is gone */
+    bool                   leaving; /* TAKING: the connection has ended */
     unsigned               reason;  /* the reason for leaving */
     enum outcome           outcome;
     uint32_t               duration_ms;
@@ -147,7 +147,7 @@ finished_cb(void *ctx, const struct redis_value *v)
 /* Reports the outcome to Redis. Until Redis has it, the call stays in the claim
  * of its connection. Otherwise a claim in between would report that nothing is
  * in flight, and Redis would treat the command as not sent. While a claim is
- * under way the epoch is not known, so the outcome waits for the claim. */
+ * in progress the epoch is not known, so the outcome waits for the claim. */
 static void
 finish(struct queued_call *o)
 {

@@ -13,7 +13,7 @@
 struct queued_call;
 
 enum claim_flag {
-    CLAIM_ASKED = 1,   /* a claim is under way */
+    CLAIM_ASKED = 1,   /* a claim is in progress */
     CLAIM_HELD = 2,    /* claimed, in the shard's current round */
     CLAIM_WAITING = 4, /* commands wait in its queue, as far as is known */
     CLAIM_LATE = 8, /* Redis has an in-flight command that this worker does not
@@ -48,11 +48,11 @@ struct claim *claim_place(const struct conn *c);
 struct claim *claim_of(const struct conn *c);
 /* True if Redis has granted the claim, and can be used. */
 bool claim_holds(const struct conn *c);
-/* True if Redis has granted the claim and no other claim is under way, so its
+/* True if Redis has granted the claim and no other claim is in progress, so its
  * epoch is that of Redis. */
 bool claim_is_settled(const struct claim *claim);
-/* True if the part of fleet/ is quiet: no claim is under way, and no call from
- * the queue in Redis is being taken or in flight. */
+/* True if the part of fleet/ is quiet: no claim is in progress, and no call
+ * from the queue in Redis is being taken or in flight. */
 bool claim_is_quiet(const struct conn *c);
 
 /* The open connection of an identity on this worker, or NULL. */

@@ -53,7 +53,7 @@ claims_closed(struct conn *c, enum close_reason reason)
 
     if (claim == NULL)
         return;
-    /* If a claim is under way, claimed_cb() finds the connection closed and
+    /* If a claim is in progress, claimed_cb() finds the connection closed and
      * releases the session. */
     const char *name = registry_name(self.registry, c->session.entry, &len);
     if (claim->epoch != 0 && !(claim->flags & CLAIM_ASKED) &&

@@ -21,7 +21,8 @@ void inbox_listen(void);
 void inbox_tick(unsigned shard);
 /* Called when the shard is alive; `last` is the id of its last entry. Entries
  * from before the first call are not read, because the claims bring the same
- * facts. If the server has lost entries, reading goes on from its last one. */
+ * facts. If the server has lost entries, reading continues from its last one.
+ */
 void inbox_resume(unsigned shard, const char *last);
 /* Stops reading. */
 void inbox_close(void);

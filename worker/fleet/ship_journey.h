@@ -64,7 +64,7 @@ struct ship_journey {
  * freed. NULL without memory, which is logged. */
 struct ship_journey *ship_journey_new(const char *dir, unsigned slot, bool own);
 /* Asks each shard for the cursor of the journal; once all are known the journey
- * goes on. */
+ * continues. */
 void ship_journey_ask(struct ship_journey *j);
 /* Reads more lines and sends them, as far as the window allows. True if it
  * stopped at an event that waits for one of another journal. */

@@ -48,7 +48,7 @@ damaged(struct job *j, const char *name, const struct journal_line *line)
 {
     if (j->r->bad++ < DAMAGED_LOGGED)
         log_error("journal: %s/%s: the line of %zu bytes at byte %" PRIu64
-                  " is damaged and is left out; `ocppctl journal check` "
+                  " is damaged and is skipped; `ocppctl journal check` "
                   "lists all such places",
             j->dir, name, line->len, line->at);
 }

@@ -62,7 +62,7 @@ take_lock(struct tail *t, struct buf *why)
     t->lock_fd =
         openat(t->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
     /* A full disk must not prevent the worker's start: if the lock file cannot
-     * be made, the worker goes on without the lock. */
+     * be made, the worker continues without the lock. */
     if (t->lock_fd < 0 && (errno == ENOSPC || errno == EDQUOT))
         return true;
     if (t->lock_fd < 0)

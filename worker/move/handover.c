@@ -42,7 +42,7 @@
 static enum {
     NONE,
     WAITING,  /* until the successor sends hello */
-    SETTLING, /* until no TLS handshake is under way */
+    SETTLING, /* until no TLS handshake is in progress */
     FROZEN,   /* until no event waits for the journal */
     ASKED     /* until the master has sent its last datagram */
 } phase;
@@ -202,7 +202,7 @@ handover_begin(int fd, uint64_t how)
         pair_close(&second);
         master_link_kept(false,
             self.draining ? "the worker is being drained"
-                          : "a hand-over is under way");
+                          : "a hand-over is in progress");
         return;
     }
     pair_open(&pair, fd);

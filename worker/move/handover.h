@@ -3,7 +3,7 @@
  * another worker process.
  *
  *   master: hand_over --> WAITING --hello of the successor--> SETTLING
- *     --no TLS handshake or rebalance under way--> FROZEN --nothing waits for
+ *     --no TLS handshake or rebalance in progress--> FROZEN --nothing waits for
  * the journal--> frozen to the master, which sends `go` behind its last
  * datagram --> sent
  *
@@ -16,7 +16,7 @@
  *
  * Until `go` the hand-over can be given up: if the successor dies, or the
  * journal does not make the last events durable within two seconds, the worker
- * goes on as before and sends `kept` with the reason to the master. With
+ * continues as before and sends `kept` with the reason to the master. With
  * CHANNEL_MUST it does not give up: connections whose answers still wait after
  * upgrade.patience are closed with 1012.
  *

@@ -265,7 +265,7 @@ take_line(struct source *s, char *line, size_t len)
     struct fields f;
 
     if (!fields_parse(&f, line, len)) {
-        log_error("a line of a hand-over cannot be read; it is left out");
+        log_error("a line of a hand-over cannot be read and is skipped");
         return true;
     }
     if (strcmp(f.word, "conn") == 0)

@@ -18,7 +18,7 @@
 
 enum inherit_result {
     INHERIT_SLOT, /* this process has the slot now */
-    INHERIT_KEPT, /* the former process goes on, and this one must end */
+    INHERIT_KEPT, /* the former process continues, and this one must end */
     INHERIT_NONE  /* the former process has died; this one must end, and the
                      master starts a successor */
 };

@@ -58,7 +58,7 @@ void pair_drop(struct pair *p);
 enum pair_result {
     PAIR_DONE,
     PAIR_WAITS, /* the socket is full, or no bytes are there */
-    PAIR_ENDED  /* the other end is gone */
+    PAIR_ENDED  /* the other end is closed */
 };
 
 /* Sends the batch in p->out. After PAIR_WAITS the next call sends the rest.

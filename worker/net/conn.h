@@ -21,7 +21,7 @@
  * socket has no room for it.
  *
  * After any callback that touched a connection, conn_settle() sends the output
- * and gives back memory that is not needed; a DEAD connection stays addressable
+ * and releases memory that is not needed; a DEAD connection stays addressable
  * until the end of the loop's turn.
  */
 #ifndef WORKER_NET_CONN_H
@@ -51,7 +51,7 @@ enum conn_state {
 
 enum conn_flag {
     CONN_FINISHING = 1, /* CLOSING: no further frame follows; shut down when
-                           the output is gone */
+                           the output was sent */
     CONN_SHUT = 2,      /* the outbound direction is shut down */
     CONN_PAUSED = 4,    /* not read: too many answers are deferred, or Redis
                            is asked for the credentials */
@@ -120,7 +120,7 @@ struct conn {
     uint32_t     opened_ms;  /* self.now_ms when the state began */
     uint32_t     last_in_ms; /* self.now_ms when bytes last arrived */
     union {
-        uint32_t pinged_ms; /* when the ping under way was sent */
+        uint32_t pinged_ms; /* when the ping was sent that has no pong yet */
         uint32_t next;      /* FREE and DEAD: the next in the list of these */
     };
     uint32_t tls;     /* index of the record state; 0 without TLS */
@@ -181,7 +181,7 @@ struct conn *conn_find(cref name);    /* OPEN ones only; NULL */
 /* --- the move to another worker process (moving.h) ---------------------- */
 
 /* Appends the part of net/ to the connection's record. False if the state
- * cannot be moved: a TLS handshake is under way. */
+ * cannot be moved: a TLS handshake is in progress. */
 bool conn_write(struct conn *c, struct buf *out);
 /* Makes a connection from a record. Its index is the recorded one if that is
  * free here. Takes over fd, also on failure, which returns NULL. Reading begins
@@ -220,8 +220,8 @@ bool conn_ping(struct conn *c);
 /* For the transport: sends wire bytes, or keeps them after the output that
  * waits. False if the connection died. */
 bool conn_send_wire(struct conn *c, const void *p, size_t n);
-/* Ends a connection that cannot go on: reports it by an up-call and closes the
-   socket at once. */
+/* Ends a connection that cannot continue: reports it by an up-call and closes
+   the socket at once. */
 void conn_broken(struct conn *c, enum close_reason reason);
 
 /* Stops or resumes reading; while it is stopped, bytes wait in the kernel. */

@@ -158,7 +158,7 @@ check_names(X509 *leaf, struct buf *notes)
             "subjectAltName (DNS)\n");
 }
 
-/* The root is left out, so that the chain that is sent is as short as
+/* The root is omitted, so that the chain that is sent is as short as
  * possible. */
 static STACK_OF(X509) *
     chain_of(const struct tls_pem *pem, const X509 *leaf, struct buf *notes)

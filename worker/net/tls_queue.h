@@ -58,7 +58,8 @@ unsigned tls_queue_in_flight(void);
 unsigned tls_queue_peak(void);
 
 /* HANDSHAKE: writes the bytes of a handshake that was not answered yet, or the
- * result of one that is done. False if it is under way, which cannot be moved.
+ * result of one that is done. False if it is in progress, which cannot be
+ * moved.
  */
 bool tls_queue_write(const struct conn *c, struct buf *out);
 bool tls_queue_read(struct conn *c, struct fields *f);

@@ -14,8 +14,8 @@ tls_tickets_at(const struct ticket_keys *k)
     keys = k;
 }
 
-/* SSL_CTX_set_tlsext_ticket_key_evp_cb(3): 1 go on, 2 go on and give a new
- * ticket, 0 no ticket, -1 error. */
+/* SSL_CTX_set_tlsext_ticket_key_evp_cb(3): 1 continue, 2 continue and give a
+ * new ticket, 0 no ticket, -1 error. */
 static int
 ticket_cb(SSL *ssl, unsigned char name[16], unsigned char *iv,
     EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int sealing)

@@ -39,7 +39,7 @@ struct transport {
     /* Called before the socket is closed: frees the transport's memory for the
        connection. */
     void (*free)(struct conn *c);
-    /* True if no record is half received and no handshake is under way. */
+    /* True if no record is half received and no handshake is in progress. */
     bool (*quiet)(const struct conn *c);
     /* The transport's part of the connection's record (moving.h). False if it
      * cannot be moved, or if the record is not right. */

@@ -103,9 +103,9 @@ enum ws_result {
  * when returned. After WS_CLOSED and WS_FAILED: send the output of ws_output(),
  * then close the connection.
  *
- * After the close frame of this side (frame_put_close()) input goes on until
- * the peer's close frame, so that answers under way still arrive. Pings are no
- * longer answered then.
+ * After the close frame of this side (frame_put_close()) input continues until
+ * the peer's close frame, so that answers that were sent before still arrive.
+ * Pings are no longer answered then.
  */
 enum ws_result ws_input(struct ws *ws, const uint8_t *p, size_t n);
 

@@ -156,7 +156,7 @@ double json_decimal(const char *p, const char *end);
 /* Appends value i as valid JSON on one line. Its bytes are copied exactly, with
  * two exceptions. Deviations from the grammar are repaired: control characters
  * are escaped, bad UTF-8 is replaced, numbers are trimmed. If there are line
- * breaks between tokens, all white space between tokens is left out. */
+ * breaks between tokens, all white space between tokens is omitted. */
 void json_put(const struct json *j, uint32_t i, struct buf *out);
 
 #endif

@@ -3,7 +3,7 @@
  *
  * One walk goes over the tape and the tables together. For a value that does
  * not match its table, schema_deviate() gets two names: the kind of deviation,
- * with which lenient mode goes on, and the error code, with which strict mode
+ * with which lenient mode continues, and the error code, with which strict mode
  * stops.
  */
 #include "ocpp/schema_walk.h"

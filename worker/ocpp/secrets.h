@@ -18,7 +18,7 @@
 #include "ocpp/json.h"
 
 /* Appends value i as json_put() does, without its secrets. If there are any,
- * white space between tokens is left out. */
+ * white space between tokens is omitted. */
 void secrets_put(const struct json *j, uint32_t i, struct buf *out);
 
 /* Bytes of the largest frame without its secrets. */

@@ -5,7 +5,7 @@
  * text is scanned while another one is in use. So a worker has three tapes,
  * lent as a stack: the last one borrowed is returned first, and borrowing a
  * fourth one aborts the process (ensure.h). A tape takes memory only when used,
- * and the memory of an unusually large text is given back to the system.
+ * and the memory of an unusually large text is released to the system.
  *
  *     struct json *j = tape_borrow(TAPE_MESSAGE);
  *     if (json_scan(j, text, len)) ...

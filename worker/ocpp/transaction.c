@@ -88,7 +88,7 @@ put(struct writer *w, const char *key, const struct json *j, uint32_t i)
 }
 
 /* As put(), for a value that must be a number according to the schema. A value
- * that is neither a number nor a string is left out, because programs rely on
+ * that is neither a number nor a string is omitted, because programs rely on
  * the form of `tx`.
  */
 static void

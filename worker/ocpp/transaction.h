@@ -3,7 +3,7 @@
  * for all OCPP versions.
  *
  * Each event of a transaction has an object `tx` beside its raw payload
- * (ocppd-events(7)). A member that the message does not have is left out. Only
+ * (ocppd-events(7)). A member that the message does not have is omitted. Only
  * the reason of an end has a default, Local, as in all versions of OCPP. Pure.
  */
 #ifndef WORKER_OCPP_TRANSACTION_H
@@ -23,7 +23,7 @@ bool transaction_is_kind(enum event_kind kind);
 /* The phase of the transaction, by the message. */
 enum transaction_says {
     TRANSACTION_SAYS_NOTHING,
-    TRANSACTION_GOES_ON, /* the transaction has begun, or goes on */
+    TRANSACTION_GOES_ON, /* the transaction has begun, or continues */
     TRANSACTION_HAS_ENDED
 };
 enum transaction_says transaction_says(

@@ -378,7 +378,7 @@ answer_alone(struct answer *a)
     bool starts = a->m->event == EVENT_tx_started;
 
     /* With Authorize = platform the gateway does not judge tokens. In the
-     * answer to a stop the verdict is optional, so it is left out. */
+     * answer to a stop the verdict is optional, so it is omitted. */
     if ((a->m->flags & SCHEMA_ANSWERS_TOKEN) && a->token_info.p == NULL &&
         a->m->event != EVENT_authorization && answer_asks_about_tokens(a) &&
         !answer_find_verdict(a)) {

@@ -308,7 +308,7 @@ end_session(struct unended *u)
         struct registry_entry *e =
             registry_at(self.registry, subject.entry1 - 1);
         if (e->owner != 0 && unended_is_newest(u, e->generation))
-            return UNENDED_FORGET; /* it goes on in another worker */
+            return UNENDED_FORGET; /* it continues in another worker */
         /* It was in the registry as a session of this slot, so a newer
          * connection has taken the entry meanwhile (session_open()). */
         if (u->owned != 0 && u->owned < floor_left)

@@ -40,7 +40,7 @@ void outcomes_finish_plain(
 
 /* True if the request of the master, or its command in the journal, has an
  * outcome already. The master gets the outcome again, as {} without its
- * details, unless it is under way. */
+ * details, unless the command is in flight. */
 bool outcomes_repeat(uint64_t request, const char *command_id);
 
 /* Called once a second: tries outcomes again that the journal has not accepted,

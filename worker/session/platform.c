@@ -174,7 +174,7 @@ platform_remove(struct question *q)
 /* --- the move to another process ----------------------------------------- */
 
 /* The state is written as a number: the order of enum question_state. A close
- * that is under way is asked for again. */
+ * that is in progress is asked for again. */
 void
 platform_write(struct buf *out)
 {

@@ -14,7 +14,7 @@
  * seconds. */
 #define LINES_MAX 20
 #define LINE_S 3
-/* ms after which a refusal that goes on is logged again */
+/* ms after which a refusal that continues is logged again */
 #define AGAIN_MS 60000
 /* Seconds after which a limit that is still reached is logged again */
 #define LIMIT_S 60

@@ -6,8 +6,8 @@
  * one, and logged. One client cannot hide the refusals of others: equal
  * refusals share one record, an address has at most a quarter of the records,
  * and clients that sent nothing have separate records. A line is logged for a
- * new record, and for refusals that go on for a minute; the rate of all lines
- * is limited.
+ * new record, and for refusals that continue for a minute; the rate of all
+ * lines is limited.
  */
 #ifndef WORKER_SESSION_REFUSALS_H
 #define WORKER_SESSION_REFUSALS_H

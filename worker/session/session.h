@@ -88,7 +88,7 @@ void session_bytes(struct conn *c, const uint8_t *p, size_t n);
 /* A whole message. False if the bytes behind it must be ignored. */
 bool session_message(
     struct conn *c, enum frame_opcode opcode, const char *text, size_t len);
-/* A pong came: if it answers the ping under way, it gives the round trip time.
+/* A pong came: if it answers the last ping, it gives the round trip time.
  */
 void session_pong(struct conn *c, const uint8_t *data, size_t len);
 /* The peer's close frame came; status as in up_close(). */

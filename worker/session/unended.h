@@ -61,7 +61,7 @@ struct unended *unended_find(
 /* Calls what() for each session, also those that have ended. */
 enum unended_next {
     UNENDED_KEEP,
-    UNENDED_FORGET, /* and go on */
+    UNENDED_FORGET, /* and continue */
     UNENDED_STOP    /* keep it and the others */
 };
 void unended_each(enum unended_next (*what)(struct unended *u));
