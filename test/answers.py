@@ -463,6 +463,61 @@ def test_a_late_answer_to_a_start_that_ended_at_another_gateway_begins_no_transa
     platform_starts(r, Charger(a, "CP1"), 79, 3)
 
 
+@tidy
+def test_a_question_that_is_shipped_late_is_not_opened_again():
+    s = redis()
+    r = s.client()
+    a, b = [gateway(s, n, server_workers=1, answers_StartTransaction="platform",
+                    ocpp_message_timeout="2s") for n in "ab"]
+    cursor = poll(lambda: r("KEYS", "{%s}:cursor:a-*/0" % EV))[0]
+
+    def asked_late(cp, meanwhile):
+        """Asks at gateway a, which ships its question only after meanwhile(token)."""
+        at = r("GET", cursor)
+        r("SET", cursor, "held")
+        c = Charger(a, cp)
+        c.put("StartTransaction", start_of("T"), "m1")
+        [e] = poll(lambda: a.events("answer.requested", cp=cp))
+        given = meanwhile(c, e["replyToken"])
+        r("SET", cursor, at)
+        late = {"transactionId": 78, "idTagInfo": INFO}
+        [e] = poll(lambda: [x for x in events(r, cp, "answer.requested")
+                            if x["eventId"] == e["eventId"]])
+        assert answer(r, e, late) == "late"
+        poll(lambda: a.stat("platform_waiting") == 0)
+        return c, given
+
+    def at_b(c, stops):
+        c.reset()
+        poll(lambda: a.stat("connections") == 0)
+        d = Charger(b, c.identity)
+        given = platform_starts(r, d, 77)
+        if stops:
+            d.stop(77)
+        wait_event(r, c.identity, "transaction." + ("stopped" if stops else "started"))
+        return given
+
+    # The charge point goes to another gateway, which asks the platform, too. There
+    # the transaction begins, or also ends.
+    for cp, stops in (("CP1", False), ("CP2", True)):
+        asked_late(cp, lambda c, token: at_b(c, stops))
+        assert a.events("transaction.started", cp=cp) == []
+        assert len(events(r, cp, "transaction.started")) == 1
+    assert "is not used" not in a.log()
+    # The charge point waits, and its start was answered elsewhere: it gets that answer.
+    fallbacks = a.stat("platform_fallbacks")
+    given = {"transactionId": 5, "idTagInfo": INFO}
+    c, _ = asked_late("CP3", lambda c, token: r(
+        "FCALL", "ocppd_start", 1, "CP3", token.rsplit("/s")[-1].split(".")[0], json.dumps(given)))
+    assert c.get("m1") == given and a.stat("platform_fallbacks") == fallbacks
+    # An equal start after the end is another transaction, which the platform answers.
+    d = Charger(b, "CP2")
+    d.put("StartTransaction", start_of("T"), "m2")
+    e = poll(lambda: [x for x in events(r, "CP2", "answer.requested") if x["gatewayId"] == "b"][1:])[0]
+    assert answer(r, e, dict(given, transactionId=79)) == "taken"
+    assert d.get("m2")["transactionId"] == 79
+
+
 def in_stream(r, cp):
     """Returns the transaction events of a charge point, as (kind, number)."""
     return [e["eventType"][12:] + str(json.loads(e["tx"])["seq"]) for e in r.entries(EV)

@@ -195,10 +195,10 @@ def a_start_has_the_answer_that_came_first(r):
     # transaction with the same id.
     shipped_as = lambda at, answer, note: r(
         "FCALL", "ocppd_ship", 1, EV, "c/0", "" if at == 1 else at - 1, at, note, 10, "eventId", "%016x-c" % (6000000 * at),
-        "eventType", "t", "chargePointId", "ST", "generation", 6000000 * (at // 4), "answer", answer)
+        "eventType", "t", "chargePointId", "ST", "generation", 1, "answer", answer)
     before = count()
     for at, (answer, what, more) in enumerate((
-            ("{}", "stop:2:" + fp[65], 1), ("{}", "stop:2:" + fp[65], 0), ('{"a":1}', "stop:2:" + fp[65], 1),
+            (two, "start:" + fp[64], 1), ("{}", "stop:2:" + fp[65], 1), ("{}", "stop:2:" + fp[65], 0), ('{"a":1}', "stop:2:" + fp[65], 1),
             (two, "start:" + fp[66], 1), ("{}", "stop:2:" + fp[65], 1), ("{}", "stop:2:" + fp[65], 0),
             ("{}", "event:" + fp[65], 1), ("{}", "event:" + fp[65], 0),
             ("{}", "meter:" + fp[65][16:], 1), ("{}", "meter:" + fp[66][16:], 1), ("{}", "meter:" + fp[65][16:], 0)), 1):
@@ -207,18 +207,25 @@ def a_start_has_the_answer_that_came_first(r):
         assert count() == before, (at, what)
     # One worker has reserved an answer that was not sent: another worker of the same
     # gateway, without Redis, sent another answer. The StopTransaction is sent to two gateways,
-    # and the event of the second one is shipped first.
+    # and the event of the second one is shipped first. The first
+    # one has been upgraded, so its generations are ahead of its clock.
     seven = '{"transactionId":7}'
     assert start(67, one) == ["new"]
     assert shipped("a/0", 4, "{}", "stop:7:" + fp[68], 2) == [1, "4"] and count() == before + 1
-    assert shipped("b/0", 4, seven, "start:" + fp[67], 4000000) == [1, "4"] and count() == before + 2
+    assert shipped("b/0", 4, seven, "start:" + fp[67], 67000000) == [1, "4"] and count() == before + 2
     assert shipped("b/0", 5, "{}", "stop:7:" + fp[68], 3) == [1, "5"] and count() == before + 2
+    # An equal start begins another transaction.
+    assert start(67, "") == ["stopped", seven]
     # The same, but the clock of b is a day ahead, as its event numbers show.
     eight, day = '{"transactionId":8}', 86400000000
     assert start(69, one) == ["new"]
     assert shipped("a/0", 5, "{}", "stop:8:" + fp[68], 2) == [1, "5"] and count() == before + 3
     assert shipped("b/0", 6, eight, "start:" + fp[69], 1, day) == [1, "6"] and count() == before + 4
     assert shipped("b/0", 7, "{}", "stop:8:" + fp[68], 3, day) == [1, "7"] and count() == before + 4
+    assert start(67, seven) == ["new"]
+    assert shipped("b/0", 8, seven, "start:" + fp[67], 3) == [1, "8"] and count() == before + 5
+    assert shipped("b/0", 9, "{}", "stop:7:" + fp[68], 3) == [1, "9"] and count() == before + 6
+    assert shipped("a/0", 6, "{}", "stop:7:" + fp[68], 2) == [1, "6"] and count() == before + 6
     for n in range(1, 70):
         assert start(n, one) == ["new"]
     assert r("HLEN", S + "starts:ST") == 64 and start(69, "") == ["draft", one] and start(1, "") == ["new"]

@@ -95,14 +95,14 @@ void up_call_taken(struct conn *c, struct queued_call *q, const char *action,
 /* The platform has answered a CALL of a charge point. The strings are as they
  * came from Redis; token is NUL-terminated. */
 void up_platform_answered(const char *token, const char *payload, size_t len);
-/* The result of questions_close(). */
+/* The result of questions_close(). MOVED also comes without a request. */
 enum question_closed {
     QUESTION_CLOSED_UNREACHED,  /* Redis did not answer */
     QUESTION_CLOSED_UNANSWERED, /* closed: the platform cannot answer it any
                                    more */
     QUESTION_CLOSED_TAKEN,      /* the platform's answer had come before */
     QUESTION_CLOSED_MOVED       /* another worker has asked the same question
-                                   since */
+                                   since, or has answered it */
 };
 void up_question_closed(const char *token, enum question_closed how,
     const char *payload, size_t len);

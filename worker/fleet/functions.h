@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#define LIBRARY_VERSION 9 /* as in the second line of ocppd.lua */
+#define LIBRARY_VERSION 10 /* as in the second line of ocppd.lua */
 
 /* The text, which the caller frees; NULL if memory is out. prefix: letters,
    digits and _. */

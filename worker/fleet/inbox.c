@@ -78,6 +78,9 @@ handle_entry(const struct redis_value *fields)
         size_t      token_len;
         const char *token = entry_field(fields, "token", &token_len);
         up_platform_answered(token, payload, n);
+    } else if (strcmp(what, "moved") == 0) {
+        up_question_closed(
+            entry_field(fields, "token", &n), QUESTION_CLOSED_MOVED, NULL, 0);
     }
 }
 

@@ -1,5 +1,5 @@
 #!lua name=ocppd
-local PREFIX, SHARDS, VERSION = 'ocppd', 1, 9
+local PREFIX, SHARDS, VERSION = 'ocppd', 1, 10
 --
 -- The atomic steps of the fleet: they change the owner of a charge point, its
 -- queue of commands and the outcome of each command. They run in Redis 7 and
@@ -649,10 +649,10 @@ local function set_question(q, ...)
   call('PEXPIRE', q.key, KEEP_QUESTION)
 end
 
-local function deliver(p, token, payload)
+local function deliver(p, what, token, payload)
   local owner, inc = token:match('^(.+/%d+)/([^/]+)/[^/]+$')
   if call('GET', p.S .. 'owner:' .. owner) ~= inc then return false end
-  notify(p, owner, 'what', 'answer', 'identity', p.id, 'token', token, 'payload', payload)
+  notify(p, owner, 'what', what, 'identity', p.id, 'token', token, 'payload', payload)
   return true
 end
 
@@ -675,7 +675,7 @@ local function ocppd_answer(keys, args)
   if token ~= q.token and token ~= q.former or q.state ~= 'open' then return 'late' end
   local why = useless(q.action, q.protocol, payload)
   if why then return 'invalid: ' .. why end
-  if not deliver(p, q.token, payload) then return 'late' end
+  if not deliver(p, 'answer', q.token, payload) then return 'late' end
   set_question(q, 'state', 'taken', 'payload', payload)
   return 'taken'
 end

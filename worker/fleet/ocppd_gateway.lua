@@ -205,34 +205,6 @@ local function leave(keys, a)
   return call('DEL', key, shard_place(keys[1]).S .. 'inbox:' .. a[1])
 end
 
--- Opens the question of an answer.requested event that is added to the stream.
--- a[first] to a[last] are the names and values of its fields; the last value is
--- the token.
-local function open_question(stream, a, first, last)
-  local e = {}
-  for i = first, last, 2 do e[a[i]] = a[i + 1] end
-  local p = at({S = '{' .. stream .. '}:', stream = stream}, e.chargePointId)
-  local q = question(p, e.replyToken)
-  if not q or q.token == e.replyToken then return end -- closed already
-  if q.state == 'taken' then
-    -- The question is asked again, because the worker that asked first has ended.
-    set_question(q, 'token', e.replyToken)
-    deliver(p, e.replyToken, q.payload)
-  else
-    set_question(q, 'state', 'open', 'token', e.replyToken, 'former', q.state == 'open' and q.token or '',
-      'action', e.action, 'protocol', e.protocol or '', 'payload', '')
-  end
-end
-
--- Ends the question of a CALL's event, which holds its answer and is added to the
--- stream.
-local function end_question(stream, id, token)
-  local q = question(at({S = '{' .. stream .. '}:', stream = stream}, id), token)
-  if q and (q.token == token or not q.token) then
-    set_question(q, 'state', 'done', 'token', token, 'payload', '')
-  end
-end
-
 -- close: TOKEN. Closes a question whose time is over. Returns {"taken", payload} if
 -- an answer was taken before, {"moved"} if another worker has asked the same since,
 -- and otherwise {"closed"}; from then on an answer is late.
@@ -258,6 +230,9 @@ local function reopen(keys, a)
 end
 
 local STARTS_MAX = 64 -- StartTransactions of a charge point that are remembered
+-- A remembered one: its state, us, the generation of its end, its answer.
+local START = '^(%a+) %d+ (%d*) ?(.*)$'
+local TRANSACTION = '"transactionId"%s*:%s*(-?%d+)'
 
 local function starts_key(p) return p.S .. 'starts:' .. p.id end
 
@@ -267,16 +242,16 @@ local function starts_key(p) return p.S .. 'starts:' .. p.id end
 --   known    in the stream      has not ended
 --   stopped  not in the stream  has ended
 --   gone     in the stream      has ended
+-- The third result is the generation of the connection on which the transaction has
+-- ended; 0 if that is unknown.
 local function read_start(p, fingerprint)
-  local v = call('HGET', starts_key(p), fingerprint)
-  if not v then return nil end
-  local state, answer = v:match('^(%a+) %d+ (.*)$')
-  return state, answer
+  local state, ended, answer = (call('HGET', starts_key(p), fingerprint) or ''):match(START)
+  return state, answer, tonumber(ended) or 0
 end
 
-local function write_start(p, fingerprint, state, answer)
+local function write_start(p, fingerprint, state, answer, ended)
   local key = starts_key(p)
-  call('HSET', key, fingerprint, state .. ' ' .. int(now_us()) .. ' ' .. answer)
+  call('HSET', key, fingerprint, state .. ' ' .. int(now_us()) .. ' ' .. (ended and int(ended) .. ' ' or '') .. answer)
   call('PEXPIRE', key, KEEP_SESSION)
   if call('HLEN', key) <= STARTS_MAX then return end
   local oldest, since
@@ -288,16 +263,21 @@ local function write_start(p, fingerprint, state, answer)
   call('HDEL', key, oldest)
 end
 
--- Notes that a transaction has ended: from now on an equal StartTransaction begins
--- a new one.
-local function end_start(p, id)
-  local all = call('HGETALL', starts_key(p))
+-- Notes that a transaction has ended on a connection of that generation: from now on
+-- an equal StartTransaction begins a new one. Returns false if no start of the
+-- transaction is remembered.
+local function end_start(p, id, generation)
+  local all, found = call('HGETALL', starts_key(p)), false
   for i = 1, #all, 2 do
-    local state, answer = all[i + 1]:match('^(%a+) %d+ (.*)$')
-    if answer:match('"transactionId"%s*:%s*(-?%d+)') == id and (state == 'draft' or state == 'known') then
-      write_start(p, all[i], state == 'known' and 'gone' or 'stopped', answer)
+    local state, _, answer = all[i + 1]:match(START)
+    if answer and answer:match(TRANSACTION) == id then
+      found = true
+      if state == 'draft' or state == 'known' then
+        write_start(p, all[i], state == 'known' and 'gone' or 'stopped', answer, generation)
+      end
     end
   end
+  return found
 end
 
 -- start: FINGERPRINT ANSWER [left]. Returns the answer that some gateway gave to a
@@ -321,15 +301,56 @@ end
 local function stopped(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
-  end_start(p, a[1])
+  end_start(p, a[1], session(p).epoch)
   return 1
+end
+
+-- Returns "yes" if another gateway has answered the StartTransaction of a question,
+-- and "ended" if its transaction has also ended, on a later connection than that of
+-- the question. (If it has ended on an earlier one, the StartTransaction is new.)
+local function answered_elsewhere(p, e)
+  local state, _, ended = read_start(p, e.replyToken:match('/[st](%x+)%.[^/]*$') or '')
+  if state == 'draft' or state == 'known' then return 'yes' end
+  return state and (tonumber(e.generation) or 0) < ended and 'ended' or nil
+end
+
+-- Opens the question of an answer.requested event that is added to the stream.
+-- a[first] to a[last] are the names and values of its fields; the last value is
+-- the token. If the gateway could not reach the server for a while, another one may
+-- have answered the same StartTransaction; then the question is not opened.
+local function open_question(stream, a, first, last)
+  local e = {}
+  for i = first, last, 2 do e[a[i]] = a[i + 1] end
+  local p = at({S = '{' .. stream .. '}:', stream = stream}, e.chargePointId)
+  local q = question(p, e.replyToken)
+  if not q or q.token == e.replyToken then return end -- closed already
+  local late = answered_elsewhere(p, e)
+  if late then
+    if not q.state or q.state == 'done' then set_question(q, 'state', 'done', 'token', e.replyToken, 'payload', '') end
+    if late == 'yes' then deliver(p, 'moved', e.replyToken, '') end
+  elseif q.state == 'taken' then
+    -- The question is asked again, because the worker that asked first has ended.
+    set_question(q, 'token', e.replyToken)
+    deliver(p, 'answer', e.replyToken, q.payload)
+  else
+    set_question(q, 'state', 'open', 'token', e.replyToken, 'former', q.state == 'open' and q.token or '',
+      'action', e.action, 'protocol', e.protocol or '', 'payload', '')
+  end
+end
+
+-- Ends the question of a CALL's event, which holds its answer and is added to the
+-- stream.
+local function end_question(stream, id, token)
+  local q = question(at({S = '{' .. stream .. '}:', stream = stream}, id), token)
+  if q and (q.token == token or not q.token) then
+    set_question(q, 'state', 'done', 'token', token, 'payload', '')
+  end
 end
 
 -- Messages of a charge point that are remembered: TransactionEvents and
 -- StopTransactions together, and MeterValues.
 local EVENTS_MAX = 64
 local METERS_MAX = 64
-local SKEW = 5000000 -- us by which the clocks of two gateways may differ
 
 local function events_key(p) return p.S .. 'events:' .. p.id end
 local function meters_key(p) return p.S .. 'meters:' .. p.id end
@@ -337,11 +358,11 @@ local function meters_key(p) return p.S .. 'meters:' .. p.id end
 -- Remembers a TransactionEvent of 2.x or the end of a transaction of 1.6. Returns
 -- false if the stream has an event of the same message with the same answer: the
 -- charge point has sent it to two gateways.
-local function note_event(p, fingerprint, answer, generation)
+local function note_event(p, fingerprint, answer)
   local key = events_key(p)
   local member = fingerprint .. redis.sha1hex(answer or ''):sub(1, 8)
   if call('ZSCORE', key, member) then return false end
-  call('ZADD', key, int(generation), member)
+  call('ZADD', key, int(now_us()), member)
   call('ZREMRANGEBYRANK', key, 0, -1 - EVENTS_MAX)
   call('PEXPIRE', key, KEEP_SESSION)
   return true
@@ -359,15 +380,20 @@ local function note_meter(p, fingerprint)
   return true
 end
 
--- Called when a transaction begins. An earlier transaction may have had the same
--- id; its messages are forgotten, because an equal message of the new transaction
--- is not a repetition. up_to is the highest generation of an event of the earlier
--- transaction.
-local function forget_former(p, answer, up_to)
-  local id = answer:match('"transactionId"%s*:%s*(-?%d+)')
-  for _, member in ipairs(call('ZRANGEBYSCORE', events_key(p), '-inf', up_to)) do
+-- Called when the start of a transaction with this id is added to the stream. Returns
+-- true if the end is there already: gateways that could not reach the server ship
+-- in any order, and neither clocks nor generations show the true one. Therefore the
+-- end of a transaction without a remembered start is noted as `early` among the
+-- starts, and belongs to the next start with its id. Other ends belong to an earlier
+-- transaction with the same id; they are forgotten, because an equal message of the
+-- new transaction is not a repetition.
+local function take_early_end(p, id)
+  if not id then return false end
+  if call('HDEL', starts_key(p), 'end:' .. id) == 1 then return true end
+  for _, member in ipairs(call('ZRANGE', events_key(p), 0, -1)) do
     if member:match('^(-?%d+):') == id then call('ZREM', events_key(p), member) end
   end
+  return false
 end
 
 -- Remembers the message of an event. what is "start:FINGERPRINT",
@@ -383,24 +409,23 @@ local function note(p, what, a, first, last)
     if a[i] == 'answer' then answer = a[i + 1] end
     if a[i] == 'generation' then generation = tonumber(a[i + 1]) or 0 end
   end
-  if kind == 'event' then return note_event(p, fingerprint, answer, generation) end
+  if kind == 'event' then return note_event(p, fingerprint, answer) end
   if kind == 'stop' then
-    end_start(p, fingerprint:match('^-?%d+'))
-    return not fingerprint:find(':') or note_event(p, fingerprint, answer, generation)
+    local id = fingerprint:match('^-?%d+')
+    local found = end_start(p, id, generation)
+    local first_time = not fingerprint:find(':') or note_event(p, fingerprint, answer)
+    if first_time and not found then write_start(p, 'end:' .. id, 'early', '') end
+    return first_time
   end
-  local state, given = read_start(p, fingerprint)
+  local state, given, ended = read_start(p, fingerprint)
   if given ~= answer or state == 'draft' then
-    -- If this start was a draft with this answer, the end of its transaction has not
-    -- been shipped yet. If the start is not known here, or if its draft has another
-    -- answer, which no charge point has received, another gateway may have shipped the
-    -- end before. That gateway had a later connection of the charge point. The
-    -- generation of that connection is higher; or, if Redis could not be asked, it may
-    -- be lower by less than SKEW. The numbers of events do not show the order, because
-    -- the clocks of the gateways differ.
-    forget_former(p, answer, given == answer and '+inf' or int(generation - SKEW))
-    if #answer <= START_MAX then write_start(p, fingerprint, 'known', answer) end
+    -- If this start is a draft with this answer, its transaction has not ended. If the
+    -- start is not known here, or if its draft has another answer, which no charge
+    -- point has received, another gateway may have shipped the end before.
+    local early = take_early_end(p, answer:match(TRANSACTION)) and given ~= answer
+    if #answer <= START_MAX then write_start(p, fingerprint, early and 'gone' or 'known', answer) end
   elseif state == 'stopped' then
-    write_start(p, fingerprint, 'gone', answer)
+    write_start(p, fingerprint, 'gone', answer, ended)
   else
     return false
   end

@@ -10,7 +10,6 @@
 #include "fleet/questions.h"
 #include "fleet/redis.h"
 #include "fleet/starts.h"
-#include "hash.h"
 #include "log.h"
 #include "ocpp/event_kind.h"
 #include "ocpp/tape.h"
@@ -37,18 +36,16 @@ static void
 question_token(const struct answer *a, uint64_t number, char *out, size_t size)
 {
     const uint64_t *fp = a->effect.fingerprint;
-    const char     *name = a->subject.identity;
-    size_t          len = a->subject.identity_len;
     char            id[64];
 
     /* The part of the token before the point depends only on the start, not on
      * the worker that asks, so an answer to the first question also answers a
      * repeated one. An equal start after the end of its transaction is a new
-     * question and gets another token. */
+     * question and gets another token. ocppd_gateway.lua finds the start by its
+     * fingerprint here. */
     if (schema_is_remembered(a->m))
         snprintf(id, sizeof id, "%c%016" PRIx64 "%016" PRIx64 ".%" PRIx64,
-            a->about_token ? 't' : 's', hash_sum(name, len, fp[0]),
-            hash_sum(name, len, fp[1]), number);
+            a->about_token ? 't' : 's', fp[0], fp[1], number);
     else
         snprintf(id, sizeof id, "%" PRIx64, number);
     questions_token(out, size, id);
@@ -89,7 +86,8 @@ asking_ask(struct answer *a)
     char     token[PLATFORM_TOKEN_MAX];
 
     question_token(a, number, token, sizeof token);
-    struct question *q = platform_find_same(token);
+    struct question *q =
+        platform_find_same(a->subject.identity, a->subject.identity_len, token);
     if (q != NULL) /* the registry keeps only the newest starts and has
                     * forgotten this one */
         return platform_replace(q, a->c, a->tape->text, a->tape->len);
@@ -120,7 +118,8 @@ asking_find(struct answer *a)
     for (int i = 0; q == NULL && i < 2; i++) {
         a->about_token = i;
         question_token(a, 0, token, sizeof token);
-        q = platform_find_same(token);
+        q = platform_find_same(
+            a->subject.identity, a->subject.identity_len, token);
     }
     return q;
 }
@@ -249,9 +248,10 @@ give(struct question *q, const char *text, size_t len)
     bool          given = how == ANSWERED && answer_commit(&a);
     tape_return(tape);
     if (how == ANSWERED_ELSEWHERE) {
-        log_warn("%.*s: an answer to a StartTransaction is not used: its "
-                 "transaction has begun and ended at another gateway",
-            q->identity_len, q->identity);
+        if (text != NULL)
+            log_warn("%.*s: an answer to a StartTransaction is not used: its "
+                     "transaction has begun and ended at another gateway",
+                q->identity_len, q->identity);
         forget_question(q);
         return true;
     }
@@ -357,8 +357,9 @@ fall_back(struct question *q)
         unsent = true;
 }
 
-/* Another gateway has asked the same since. If the charge point has come back
- * and its CALL waits here, the CALL is handled from the beginning. */
+/* Another gateway has asked the same since, or has answered it. If the charge
+ * point has come back and its CALL waits here, the CALL is handled from the
+ * beginning. */
 static void
 start_over(struct question *q)
 {
@@ -376,7 +377,9 @@ asking_closed(
 {
     struct question *q = platform_find(token);
 
-    if (q == NULL || q->state != QUESTION_CLOSING)
+    if (q == NULL ||
+        (q->state != QUESTION_CLOSING &&
+            (q->state != QUESTION_OPEN || how != QUESTION_CLOSED_MOVED)))
         return;
     if (how == QUESTION_CLOSED_MOVED)
         start_over(q);

@@ -131,13 +131,14 @@ platform_find(const char *token)
 }
 
 struct question *
-platform_find_same(const char *token)
+platform_find_same(const char *identity, size_t len, const char *token)
 {
     struct question *q = *bucket_of(token);
     size_t           n = stem_len(token);
 
     while (q != NULL &&
-        (stem_len(q->token) != n || memcmp(q->token, token, n) != 0))
+        (stem_len(q->token) != n || memcmp(q->token, token, n) != 0 ||
+            q->identity_len != len || memcmp(q->identity, identity, len) != 0))
         q = q->next;
     return q;
 }

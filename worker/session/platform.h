@@ -72,9 +72,10 @@ bool platform_keep(struct question *q, const char *answer, size_t len);
 
 /* NULL if there is none. */
 struct question *platform_find(const char *token);
-/* The question about the same message: the token may differ in the number
- * behind its last point. */
-struct question *platform_find_same(const char *token);
+/* The question of this identity about the same message: the token may differ in
+ * the number behind its last point. */
+struct question *platform_find_same(
+    const char *identity, size_t len, const char *token);
 
 /* The oldest question. platform_next(q): the next one, which was asked
    later. */
