@@ -208,6 +208,8 @@ struct shm {
     /* Upgrades, for `ocppctl status`; the master writes. The members from
      * upgrade_wall_ms on are of the last attempt. */
     uint64_t service_wall_ms; /* start of the service's first program */
+    bool     is_successor;    /* an upgrade has started this program; stored
+                                 before the first worker starts */
     uint32_t upgrades;        /* since then, successful */
     uint32_t upgrades_failed;
     uint64_t upgrade_wall_ms; /* its begin; 0: there was none */

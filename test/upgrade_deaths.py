@@ -185,6 +185,9 @@ def kill_at(word, slot, victim):
                       ("connected", "disconnected")] == (
                           [2, 1] if c.identity in lost else [1, 0]),
              what="the events of the sessions of " + c.identity)
+    if victim in (WORKER, HEIR):  # the gateway has not died
+        assert {e["payload"]["reason"] for e in g.events("charge_point.disconnected")
+                } <= {"worker_died"}, g.events("charge_point.disconnected")
     assert len({e["eventId"] for e in g.events()}) == len(g.events())
     upgrade.lives(g)
     for c in s.points:

@@ -400,6 +400,7 @@ start_heir(unsigned slot)
 void
 successor_start(void)
 {
+    master.shm->is_successor = true;
     control_hold(true);
     hints_freeze(true);
     supervise_begin();

@@ -296,6 +296,14 @@ subject_of(const char *line, size_t len, char out[IDENTITY_MAX])
     return subject;
 }
 
+/* Of the sessions of the program before an upgrade, only those of a worker that
+ * died have not moved here. */
+static enum close_reason
+reason_now(void)
+{
+    return self.shm->is_successor ? CLOSE_worker_died : reason;
+}
+
 static enum unended_next
 end_session(struct unended *u)
 {
@@ -317,11 +325,11 @@ end_session(struct unended *u)
     subject.generation = u->high;
     struct publish *p = publish_begin(EVENT_disconnected, &subject);
     writer_open(&p->w, "payload", '{');
-    writer_str(&p->w, "reason", close_info[reason].word);
+    writer_str(&p->w, "reason", close_info[reason_now()].word);
     writer_close(&p->w);
     if (publish_end(p) == 0)
         return UNENDED_STOP; /* the journal's buffer is full */
-    STAT_INC(self.st, closed[reason]);
+    STAT_INC(self.st, closed[reason_now()]);
     if (!self.mem->served)
         return UNENDED_FORGET;
     unended_end(u); /* former_ends() may be called for it */
