@@ -577,7 +577,7 @@ def a_useless_answer_is_refused_with_what_is_wrong(r):
                          ('{"transactionId":1,"idTagInfo":{"status":"accepted"}}', "idTagInfo: it is not one of"),
                          ('{"transactionId":1,"x":1,%s}' % info, "x: the message has no such field"),
                          ('{"transactionId":1,\n%s}' % info, "one line"),
-                         ('{"transactionId":1,%s%s}' % (info, " " * 200), "kept"),
+                         ('{"transactionId":1,%s%s}' % (info, " " * 200), "stored"),
                          ('{"transactionId":1,%s' % info, "it is not JSON"),
                          ("[]", "not a JSON object"), ("", "not a JSON object")):
         got = answer(r, "Q3", "q/0/1/1", payload)
