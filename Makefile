@@ -1,5 +1,5 @@
 # ocppd. `make run` and `make check` are the two commands of the README;
-# `make help` lists the rest.
+# `make help` lists the others.
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -32,7 +32,7 @@ INC_gen    = -Iworker
 $(foreach d,$(DIALECTS),$(eval INC_$(d) = -Iworker))
 LDFLAGS += $(if $(SAN),$(SAN),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) -pthread
 comma := ,
-# One short line a command; V=1 shows them whole.
+# Each command is printed as one short line; with V=1 it is printed completely.
 SAY = $(if $(V),,@echo "  $@";)
 
 COMMON_O = $(patsubst %.c,$(B)/%.o,$(wildcard common/*.c))
@@ -41,7 +41,7 @@ MASTER  = $(patsubst %.c,$(B)/%.o,$(filter-out master/ctl/%,$(wildcard master/*.
 CTL     = $(patsubst %.c,$(B)/%.o,$(wildcard master/ctl/*.c))
 WORKER  = $(patsubst %.c,$(B)/%.o,$(wildcard worker/*.c worker/*/*.c)) $(DIALECTS:%=$(B)/gen/%.o)
 SIM     = $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c))
-# The simulator speaks TLS with the gateway's own record layer.
+# The simulator uses the record layer of the gateway for TLS.
 SIM_TLS = $(patsubst %,$(B)/worker/net/%.o,aead deflate record record_keys record_slab tls_client tls_context tls_explain tls_handshake tls_name tls_pem tls_tickets)
 UNIT    = $(patsubst test/unit/%.c,$(B)/unit/%,$(wildcard test/unit/*_test.c))
 FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
@@ -132,7 +132,7 @@ run:
 	@echo
 	@echo '  charge points connect to   ws://127.0.0.1:8080/ocpp/<identity>'
 	@echo '  a simulated one:           $(B)/ocppsim -n 1 --duration 60s'
-	@echo '  look from another shell:   $(B)/ocppctl -s run/control.sock status'
+	@echo '  its state:                 $(B)/ocppctl -s run/control.sock status'
 	@echo '  its events:                $(B)/ocppctl -s run/control.sock events --follow'
 	@echo '  monitoring:                http://127.0.0.1:9180/health and /metrics'
 	@echo '  stop it:                   Ctrl-C'
@@ -194,10 +194,10 @@ check-model:
 	@scripts/deps model
 	@test/model/run
 
-# Runs a sample of the tests under valgrind, with the normal build. Left out:
-# sandbox and the limit of descriptors in workers, because valgrind uses
-# memory, descriptors and system calls itself; tests that measure time; long
-# tests.
+# Runs a sample of the tests under valgrind, with the normal build. The sample
+# does not have sandbox and the limit of descriptors in workers, because valgrind
+# itself uses memory, descriptors and system calls; nor tests that measure time,
+# nor long tests.
 VALGRIND = valgrind -q --vgdb=no --trace-children=yes --error-exitcode=99 \
     --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
 VALGRIND_SAMPLE = $(filter-out sandbox_test,$(notdir $(UNIT))) handshake websocket \
@@ -285,7 +285,7 @@ cppcheck: $(GEN)
 LINT = $(wildcard common/*.c master/*.c master/*/*.c worker/*.c worker/*/*.c test/sim/*.c)
 LINTED = $(LINT:%.c=$(B)/lint/%.ok)
 LINTFLAGS = -std=gnu11 $(CPPFLAGS)
-# What .incbin takes in.
+# The files that .incbin includes.
 $(B)/lint/worker/fleet/functions.ok: $(B)/gen/ocpp_answers.lua
 $(B)/lint/%.ok: %.c $(GEN) .clang-tidy
 	@mkdir -p $(@D)

@@ -208,7 +208,7 @@ def test_a_file_that_cannot_be_read_is_tried_again():
     poll(lambda: status(g, "CP1", good) == 101)
 
 
-def test_auth_check_and_remove():
+def test_auth_check_compares_a_key_and_auth_remove_removes_it():
     g = gateway()
     add(g, "CP1", KEY)
     assert g.ask("auth", "check", "CP1", KEY)[0] == 200

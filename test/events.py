@@ -353,7 +353,7 @@ def damage(g, number, change):
     raise AssertionError("the journal has no event %x" % number)
 
 
-def test_a_damaged_line_is_reported_and_only_that_line_is_omitted():
+def test_a_damaged_line_is_reported_and_only_that_line_is_skipped():
     g = Gateway(server_workers="1")
     for i in range(12):
         c = Charger(g, "D%d" % i)

@@ -632,7 +632,7 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
     assert renewed()
 
 
-def test_one_address_has_at_most_its_number_of_connections():
+def test_one_address_has_at_most_the_configured_connections():
     g = gateway(server_workers="1", admin_address_connections="8")
 
     def connect(source="127.0.0.3"):  # gateway() uses another address

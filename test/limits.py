@@ -34,7 +34,7 @@ def reasons(g):
     return g.stats("refused")["refused"]
 
 
-def test_an_address_has_at_most_address_connections_over_all_workers():
+def test_an_address_has_at_most_the_configured_connections_over_all_workers():
     g = gateway(limits_address_connections=5, server_workers=3)
     here = [connect(g, "CP%d" % i, "192.0.2.1") for i in range(5)]
     assert [r.status for _, r in here] == [101] * 5
@@ -52,7 +52,7 @@ def test_an_address_has_at_most_address_connections_over_all_workers():
     poll(lambda: status(g, "CP8", "192.0.2.1") == 503)
 
 
-def test_a_network_has_at_most_its_number_of_connections():
+def test_a_network_has_at_most_the_configured_connections():
     g = gateway(limits_prefix_connections=4)
     here = [connect(g, *who) for i in range(4) for who in (
         ("F%d" % i, "192.0.2.%d" % i), ("S%d" % i, "2001:db8::%d" % i))]

@@ -292,7 +292,7 @@ def commands(g, chargers):
     assert len(set(ids)) == len(ids)
 
 
-def test_commands_that_arrive_while_the_slot_moves():
+def test_commands_that_arrive_while_the_slot_moves_have_one_outcome():
     g = one(ocpp_message_timeout="30s")
     chargers = [Charger(g, "CP%d" % i) for i in range(8)]
     for c in chargers:

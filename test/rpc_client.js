@@ -1,5 +1,5 @@
-// A charge point of npm's ocpp-rpc in strict mode, for test/interop.py: it
-// validates what it sends and what comes back against its own schemas.
+// A charge point made of npm's ocpp-rpc in strict mode, for test/interop.py: it
+// validates the messages of both directions by its own schemas.
 //
 // Standard input: {endpoint, identity, protocol, messages: [[action, payload]],
 // answers: {action: payload}}. Standard output: a line of JSON for each answer,

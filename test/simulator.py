@@ -100,7 +100,7 @@ def test_transactions_of_2x_survive_the_death_of_all_processes():
     g.close()
 
 
-def test_variables_reports_and_remote_starts():
+def test_the_simulator_has_variables_reports_and_remote_starts():
     for version in ("2.0.1", "2.1"):
         g = Gateway(server_workers="1", auth_mode="file")
         first, second = "the-first-password-%s" % version, "the second password, longer"

@@ -1161,7 +1161,7 @@ def test_if_a_new_worker_dies_only_the_connections_of_its_slot_are_closed():
         Charger(h.g, c.identity).call("Heartbeat")
 
 
-def test_commands_of_operators_during_an_upgrade():
+def test_during_an_upgrade_reports_are_answered_and_changes_wait_or_are_refused():
     """The old program answers reports. A command that changes something waits for the new
     program. A second upgrade and a restart are refused."""
     h = Halfway(1)
