@@ -1243,7 +1243,11 @@ class Silent:
     def run(self):
         while True:
             a, _ = self.listener.accept()
-            b = socket.create_connection(("127.0.0.1", self.to))
+            try:
+                b = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                a.close()  # the Redis of a test that is over
+                continue
             names = []
             threading.Thread(target=self.pump, args=(a, b, names), daemon=True).start()
             threading.Thread(target=self.pump, args=(b, a, names, True), daemon=True).start()
