@@ -16,7 +16,8 @@ enum tls_reason {
 const char *tls_reason_word(enum tls_reason r);
 const char *tls_reason_sentence(enum tls_reason r);
 const char *tls_reason_remedy(enum tls_reason r);
-int         tls_reason_alert(enum tls_reason r);
+/* The number of the alert that the peer gets. */
+int tls_reason_alert(enum tls_reason r);
 
 enum tls_alert {
 #define ALERT(name, number) TLS_ALERT_##name,

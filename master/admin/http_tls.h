@@ -20,7 +20,8 @@ void http_tls_begin(void);
  * stay. */
 void http_tls_load(int bundle);
 
-/* For MHD_OPTION_HTTPS_CERT_CALLBACK, in the connection's own thread. */
+/* For MHD_OPTION_HTTPS_CERT_CALLBACK, in the connection's own thread. The chain
+ * and the key stay valid during the handshake. -1: there is no certificate. */
 int http_tls_choose(gnutls_session_t session, const gnutls_datum_t *authorities,
     int authorities_n, const gnutls_pk_algorithm_t *algorithms,
     int algorithms_n, gnutls_pcert_st **chain, unsigned *chain_n,

@@ -29,7 +29,8 @@ void screen_close(void);
 /* Rows and columns as they are now. */
 void screen_size(unsigned *rows, unsigned *columns);
 
-/* Waits for a typed byte or an enum screen_event, for at most timeout_ms. */
+/* Waits for at most timeout_ms. Returns a typed byte or an enum screen_event.
+ */
 int screen_wait(int timeout_ms);
 
 /* Replaces the content of the screen by these lines, each cut at the edge of

@@ -22,7 +22,8 @@ bool  slot_is_settled(unsigned n);
 pid_t slot_pid(unsigned n); /* 0: no process */
 /* The master's end of the channel of the slot's process; -1 if there is
    none. */
-int                      slot_channel(unsigned n);
+int slot_channel(unsigned n);
+/* The listening sockets of slot n, also while it has no process. */
 const struct listen_set *slot_listeners(unsigned n);
 
 /* Sends a datagram to a running worker; false with errno, EPIPE if it does not

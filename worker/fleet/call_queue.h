@@ -44,7 +44,7 @@ bool call_queue_close(struct claim *claim, unsigned reason);
 void call_queue_ended(struct queued_call *o, enum outcome outcome,
     const char *detail, size_t len, uint32_t duration_ms,
     const char *message_id);
-/* The commandId. */
+/* The commandId; valid as long as o. */
 const char *call_queue_id(const struct queued_call *o);
 
 /* For a call in flight that moves with its connection: call_queue_write()

@@ -31,6 +31,7 @@ enum ship_batch_added { BATCH_ADDED, BATCH_NO_EVENT, BATCH_NO_MEMORY };
 /* Adds a line of the journal, unless it is not an event or memory is out. */
 enum ship_batch_added ship_batch_add(
     const char *line, size_t len, uint64_t number);
+/* What the batch holds now; static. */
 const struct ship_batch_sum *ship_batch_sum(void);
 /* Sends the added events. from: the number that the shard's cursor must have, 0
  * for none. False if they were not sent. */

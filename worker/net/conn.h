@@ -203,7 +203,9 @@ void conn_forget(struct conn *c);
 struct busy *conn_busy(struct conn *c);
 
 /* The buffer for frames to the peer, as plain bytes; conn_settle() sends them.
- * conn_output_waits(): true if earlier output waits for room in the socket. */
+ * All connections share one buffer: it is valid until conn_out() is called for
+ * another connection, which settles this one first. conn_output_waits(): true
+ * if earlier output waits for room in the socket. */
 struct buf *conn_out(struct conn *c);
 bool        conn_output_waits(const struct conn *c);
 

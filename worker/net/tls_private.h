@@ -83,7 +83,8 @@ bool tls_pem_use(SSL_CTX *ctx, const struct tls_pem *certificates,
     EVP_PKEY *key, X509 **leaf, struct buf *why, struct buf *notes);
 /* "RSA", "ECDSA" or "other"; static. */
 const char *tls_pem_type(const EVP_PKEY *key);
-/* The text of OpenSSL's last error; empties the error queue. */
+/* The text of OpenSSL's last error, which is static; empties the error
+   queue. */
 const char *tls_openssl_words(void);
 
 #endif

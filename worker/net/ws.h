@@ -79,7 +79,7 @@ unsigned ws_pool_idle(void);  /* leases kept for the next */
 bool   ws_write(const struct ws *ws, struct buf *out);
 size_t ws_bytes(const struct ws *ws); /* about the bytes that ws_write()
                                          appends */
-bool ws_recorded(struct fields *f);
+bool ws_recorded(struct fields *f); /* the record has the content of a lease */
 bool ws_read(struct ws *ws, struct fields *f);
 
 /* The number of compressed messages since the last call. */

@@ -72,7 +72,8 @@ enum starts_found answer_look_up(const struct answer *a,
 struct ocppj_span answer_token_info(const char *text, size_t len);
 /* Remembers that verdict for the CALL's token. */
 void answer_note_verdict(const struct answer *a, const char *text, size_t len);
-/* The platform's last verdict on the CALL's token, if it still holds. */
+/* Sets a->token_info to the platform's last verdict on the CALL's token. False
+ * if there is none that still holds. */
 bool answer_find_verdict(struct answer *a);
 
 /* True if the settings demand that the platform is asked about tokens. */

@@ -55,7 +55,8 @@ struct call_request {
 /* Makes a call with a new id, which is in no queue yet. NULL if memory is
    out. */
 struct call *calls_make(const struct call_request *r);
-/* Takes the first call from the queue of c. */
+/* Takes the first call from the queue of c, which must have one; the caller
+   owns it. */
 struct call *calls_pop(struct conn *c);
 
 #endif

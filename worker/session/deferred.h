@@ -54,7 +54,8 @@ struct deferred {
     char     text[];
 };
 
-/* The payload of an answer's CALLRESULT. */
+/* The payload of an answer's CALLRESULT, of d->payload_len bytes; points into
+ * d. */
 const char *deferred_payload(const struct deferred *d);
 
 /*

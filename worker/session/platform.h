@@ -77,8 +77,8 @@ struct question *platform_find(const char *token);
 struct question *platform_find_same(
     const char *identity, size_t len, const char *token);
 
-/* The oldest question. platform_next(q): the next one, which was asked
-   later. */
+/* The oldest question. platform_next(q): the next one, which was asked later.
+   NULL if there is none. */
 struct question *platform_oldest(void);
 struct question *platform_next(const struct question *q);
 

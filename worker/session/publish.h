@@ -53,8 +53,8 @@ void publish_call(struct publish *p, const struct schema_message *m,
  * may be acknowledged. */
 uint64_t publish_end(struct publish *p);
 
-/* After publish_end() returned 0: the event is longer than JOURNAL_LINE_MAX, so
- * that the journal will never take it. */
+/* After publish_end() returned 0: true if the event is longer than
+ * JOURNAL_LINE_MAX, so that the journal will never take it. */
 bool publish_too_long(void);
 
 #endif
