@@ -23,9 +23,7 @@
 #include "config.h"
 #include "config_read.h"
 #include "ensure.h"
-#include "fleet/transaction_ids.h"
 #include "helper.h"
-#include "journal/journal.h"
 #include "shm.h"
 
 /* Included, because the sweep's tick is static and the fuzzer sets the time. */
@@ -39,6 +37,7 @@
 #include "ocpp/tape.h"
 #include "session/deferred.h"
 #include "session/session.h"
+#include "standins.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -48,10 +47,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 struct self self;
 
-static struct shm *shm;
-static int         master[2];   /* both ends of the channel */
-static int         peer[PEERS]; /* the charge points' ends; -1: none */
-static uint64_t    now_us = 1000000;
+static int      master[2];   /* both ends of the channel */
+static int      peer[PEERS]; /* the charge points' ends; -1: none */
+static uint64_t now_us = 1000000;
 static bool spoiled; /* a record was changed, and may have had the identity of
                         another connection */
 
@@ -69,108 +67,6 @@ void
 self_read_config(void)
 {
     self.conf_version = shm_config_read(shm, &self.conf);
-}
-
-/* --- replaces journal.c --------------------------------------------------- */
-
-static uint64_t appended, committed;
-static bool     refusing;
-
-uint64_t
-journal_begin(void)
-{
-    return shm->sequence++;
-}
-
-bool
-journal_append(uint64_t number, const char *line, size_t len)
-{
-    ensure(len >= JOURNAL_LINE_MIN && line[0] == '{' && line[len - 1] == '}');
-    if (refusing)
-        return false;
-    ensure(number > appended);
-    appended = number;
-    return true;
-}
-
-void
-journal_abandon(uint64_t number)
-{
-    ensure(number > appended);
-}
-uint64_t
-journal_committed(void)
-{
-    return committed;
-}
-uint64_t
-journal_stalled_ms(void)
-{
-    return 0;
-}
-
-bool
-journal_idle(void)
-{
-    return appended == committed;
-}
-
-bool
-journal_failing(const char **words)
-{
-    return refusing;
-}
-void
-journal_tick(void)
-{
-}
-void
-journal_keep(unsigned slot, uint64_t number)
-{
-}
-void
-journal_expect(bool event)
-{
-}
-void
-journal_close(void)
-{
-}
-
-bool
-journal_open(const struct journal_env *env, struct buf *why)
-{
-    return true;
-}
-
-static void
-commit(void)
-{
-    if (appended == committed)
-        return;
-    committed = appended;
-    up_committed(committed);
-}
-
-/* --- replaces transaction_ids.c, whose ids come from a thread -------------- */
-
-void
-transaction_ids_open(void)
-{
-}
-
-bool
-transaction_ids_next(int32_t *id)
-{
-    static int32_t last;
-
-    *id = ++last;
-    return true;
-}
-
-void
-transaction_ids_tick(void)
-{
 }
 
 /* --- called once --------------------------------------------------------- */

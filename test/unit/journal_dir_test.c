@@ -1,9 +1,8 @@
-/* Segments: their form, torn ends, and reading them in order. */
+/* Segments: torn ends, and reading them in order. */
 #include "journal_fix.h"
 
 #include <sys/resource.h>
 
-#include "event.h"
 #include "journal/recovery.h"
 #include "journal_file.h"
 #include "log.h"
@@ -12,102 +11,6 @@ void
 up_committed(uint64_t number)
 {
     (void)number;
-}
-
-static void
-names(void)
-{
-    static const char *const bad[] = {"", "w000.lock",
-        "w00-0006a1b2c3d4e5f6.jsonl", "w003-0006A1B2C3D4E5F6.jsonl",
-        "w003-0006a1b2c3d4e5f6.json", "w003-0006a1b2c3d4e5f6.jsonl~",
-        "x003-0006a1b2c3d4e5f6.jsonl", "w0x3-0006a1b2c3d4e5f6.jsonl",
-        "w003_0006a1b2c3d4e5f6.jsonl"};
-    char                     name[JOURNAL_NAME_LEN + 1];
-    unsigned                 slot;
-    uint64_t                 first;
-
-    journal_line_file_name(name, 3, 0x6a1b2c3d4e5f6);
-    CHECK_STR(name, "w003-0006a1b2c3d4e5f6.jsonl");
-    CHECK(journal_line_file_parse(name, &slot, &first));
-    CHECK_EQ(slot, 3);
-    CHECK_EQ(first, 0x6a1b2c3d4e5f6);
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        UNIT_CASE(bad[i]);
-        CHECK(!journal_line_file_parse(bad[i], &slot, &first));
-    }
-    UNIT_CASE("");
-}
-
-#define ID "{\"eventId\":\"0000000000000001-n\""
-
-static void
-pieces(void)
-{
-    static const struct {
-        const char             *text;
-        enum journal_line_piece piece;
-    } row[] = {
-        {ID "}\n", JOURNAL_LINE_WHOLE},
-        {ID ",\"a\":{}}\nrest", JOURNAL_LINE_WHOLE},
-        {ID "}", JOURNAL_LINE_PART},
-        {"", JOURNAL_LINE_PART},
-        {"\n", JOURNAL_LINE_BAD},
-        {ID "\n", JOURNAL_LINE_BAD},
-        {ID "} \n", JOURNAL_LINE_BAD},
-        {"{\"eventId\":\"000000000000000g-n\"}\n", JOURNAL_LINE_BAD},
-        {"{\"eventId\":\"0000000000000000-n\"}\n", JOURNAL_LINE_BAD},
-        {"{\"eventId\":\"00000000000000001-n\"}\n", JOURNAL_LINE_BAD},
-        {"{\"eventid\":\"0000000000000001-n\"}\n", JOURNAL_LINE_BAD},
-        {"\"eventId\":\"0000000000000001-n\",\"a\":1}\n", JOURNAL_LINE_BAD},
-    };
-    struct journal_line line;
-    struct buf          b = BUF_INIT(100);
-
-    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
-        UNIT_CASE(row[i].text);
-        CHECK_EQ(journal_line_next(row[i].text, strlen(row[i].text), &line),
-            row[i].piece);
-    }
-    UNIT_CASE("");
-    CHECK_EQ(
-        journal_line_next(ID ",\0}\n", sizeof ID + 4, &line), JOURNAL_LINE_BAD);
-    journal_line_put_id(&b, 0x123456789abcdef0, "gw-1");
-    CHECK_STRN(b.p, b.len, "{\"eventId\":\"123456789abcdef0-gw-1\"");
-    buf_free(&b);
-}
-
-static const char *
-field(const char *line, const char *name)
-{
-    static char out[100];
-    const char *v;
-    size_t      n;
-
-    if (!journal_line_field(line, strlen(line), name, &v, &n))
-        return "-";
-    snprintf(out, sizeof out, "%.*s", (int)n, v);
-    return out;
-}
-
-static void
-fields(void)
-{
-    const char *line =
-        "{\"a\":\"x\\\"y\",\"b\":{\"a\":[1,\"}\"],\"z\":2},\"c\":12,"
-        "\"d\" : null ,\"e\":[[]],\"a\":2}";
-
-    CHECK_STR(field(line, "a"), "\"x\\\"y\"");
-    CHECK_STR(field(line, "b"), "{\"a\":[1,\"}\"],\"z\":2}");
-    CHECK_STR(field(line, "c"), "12");
-    CHECK_STR(field(line, "d"), "null");
-    CHECK_STR(field(line, "e"), "[[]]");
-    CHECK_STR(field(line, "z"), "-");
-    CHECK_STR(field("{\"a\":", "a"), "-");
-    CHECK_STR(field("{\"a\":}", "a"), "-");
-    CHECK_STR(field("{\"a\":\"x", "a"), "-");
-    CHECK_STR(field("{\"a\\", "a"), "-");
-    CHECK_STR(field("[1]", "a"), "-");
-    CHECK_STR(field("", "a"), "-");
 }
 
 static uint64_t seen[64];
@@ -119,18 +22,6 @@ see(void *ctx, uint64_t number, const char *line, size_t len)
     (void)ctx, (void)line, (void)len;
     if (n_seen < 64)
         seen[n_seen++] = number;
-}
-
-static void
-put(unsigned slot, uint64_t first, const char *bytes, size_t len)
-{
-    char name[JOURNAL_NAME_LEN + 1], path[200];
-
-    journal_line_file_name(name, slot, first);
-    snprintf(path, sizeof path, "%s/%s", fix_files, name);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
-    CHECK_EQ(write(fd, bytes, len), len);
-    close(fd);
 }
 
 static off_t
@@ -184,7 +75,7 @@ torn(void)
             memcpy(torn + cut, behind[b], more);
             if (b == 1)
                 memset(torn + cut, 0, more);
-            put(0, 101, torn, cut + more);
+            fix_put(0, 101, torn, cut + more);
             struct recovery r = recover(0);
             CHECK_EQ(n_seen, whole);
             CHECK_EQ(r.last, whole ? 100 + whole : 0);
@@ -200,7 +91,7 @@ torn(void)
     /* A page in the middle was never written. What follows it was not
      * acknowledged, and does no harm. */
     memset(bytes + ends[1] + 5, 0, 40);
-    put(0, 101, bytes, len);
+    fix_put(0, 101, bytes, len);
     struct recovery r = recover(0);
     CHECK_EQ(n_seen, 4);
     CHECK_EQ(r.bad, 1);
@@ -220,7 +111,7 @@ put_two(unsigned slot, uint64_t first)
         len += fix_line(bytes + len, i, 100);
         bytes[len++] = '\n';
     }
-    put(slot, first, bytes, len);
+    fix_put(slot, first, bytes, len);
 }
 
 static uint64_t
@@ -286,22 +177,22 @@ several(void)
      * failing disk leaves it */
     bytes[len++] = '\n';
     size_t part = fix_line(bytes + len, 11, 100);
-    put(0, 10, bytes, len + part - 20);
+    fix_put(0, 10, bytes, len + part - 20);
     len = fix_line(bytes, 11, 100);
     bytes[len++] = '\n';
-    put(0, 11, bytes, len);
+    fix_put(0, 11, bytes, len);
     len = fix_line(bytes, 12, 100);
     bytes[len++] = '\n';
     memcpy(bytes + len, bytes, len);
-    put(0, 12, bytes, 2 * len);
+    fix_put(0, 12, bytes, 2 * len);
     /* slot 1: numbers in between and behind; slot 2: an empty file */
     len = fix_line(bytes, 9, 100);
     bytes[len++] = '\n';
-    put(1, 9, bytes, len);
+    fix_put(1, 9, bytes, len);
     len = fix_line(bytes, 40, 100);
     bytes[len++] = '\n';
-    put(1, 40, bytes, len);
-    put(2, 30, "", 0);
+    fix_put(1, 40, bytes, len);
+    fix_put(2, 30, "", 0);
 
     r = recover(0);
     CHECK_EQ(n_seen, 3);
@@ -330,16 +221,16 @@ several(void)
     CHECK(!journal_dir_waiting(s));
     /* The reader continues when a file grows, a new one appears, and one is
      * removed. */
-    put(0, 13, bytes, 0);
-    put(0, 14, bytes, 0);
+    fix_put(0, 13, bytes, 0);
+    fix_put(0, 14, bytes, 0);
     CHECK(journal_dir_refresh(s, &why));
     CHECK(!journal_dir_next(s, UINT64_MAX, &line));
     len = fix_line(bytes, 15, 100);
     bytes[len] = '\n';
-    put(0, 14, bytes, 60);
+    fix_put(0, 14, bytes, 60);
     CHECK(journal_dir_refresh(s, &why));
     CHECK(!journal_dir_next(s, UINT64_MAX, &line));
-    put(0, 14, bytes, len + 1);
+    fix_put(0, 14, bytes, len + 1);
     CHECK(journal_dir_refresh(s, &why));
     CHECK(journal_dir_next(s, UINT64_MAX, &line) && line.number == 15);
     CHECK(fix_is_whole(&line));
@@ -384,7 +275,7 @@ damaged(void)
             bytes[one + i] = k == 0 ? was ^ 1 : k == 1 ? 'f' : '\0';
             if (bytes[one + i] == was)
                 continue;
-            put(0, 101, bytes, len);
+            fix_put(0, 101, bytes, len);
             struct recovery r = recover(0);
             /* Without its line feed it is joined with the next line. */
             bool joined = i == two - 1;
@@ -397,7 +288,7 @@ damaged(void)
             struct buf              why = BUF_INIT(1000);
             struct journal_dir_want want = {.slot = 0};
             struct journal_line     line;
-            put(0, 101, bytes, len);
+            fix_put(0, 101, bytes, len);
             struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
             for (last = 0; journal_dir_next(s, UINT64_MAX, &line);) {
                 CHECK(fix_is_whole(&line) && line.number > last);
@@ -417,7 +308,7 @@ damaged(void)
     len = one;
     len += fix_line(bytes + len, 102, 100);
     bytes[len++] = '\n';
-    put(0, 101, bytes, len);
+    fix_put(0, 101, bytes, len);
     CHECK_EQ(recover(0).last, 101);
     /* A number that is far too high: without a checksum (0.1), and one that a
      * reader rejects; also in the name of a file. */
@@ -427,14 +318,14 @@ damaged(void)
     bytes[len++] = '\n';
     len += fix_line(bytes + len, 102, 100);
     bytes[len++] = '\n';
-    put(0, 101, bytes, len);
-    put(1, UINT64_MAX, bytes, len);
+    fix_put(0, 101, bytes, len);
+    fix_put(1, UINT64_MAX, bytes, len);
     struct recovery r = recover(0);
     CHECK_EQ(n_seen, 2);
     CHECK_EQ(r.last, 102);
     CHECK_EQ(r.last_any, 102);
     len = checked(bytes, JOURNAL_NUMBER_MAX, 100);
-    put(0, 101, bytes, len);
+    fix_put(0, 101, bytes, len);
     r = recover(0);
     CHECK_EQ(n_seen, 0);
     CHECK_EQ(r.bad, 1);
@@ -468,15 +359,15 @@ made_anew(void)
     size_t                  one = checked(bytes, 101, 100);
 
     snprintf(path, sizeof path, "%s/w000-%016x.jsonl", fix_files, 101);
-    put(0, 101, bytes, one);
+    fix_put(0, 101, bytes, one);
     struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
     CHECK(!journal_dir_next(s, 101, &line)); /* it is not durable */
     CHECK_EQ(unlink(path), 0);
     CHECK(journal_dir_refresh(s, &why));
     CHECK(!journal_dir_next(s, 101, &line));
     size_t two = checked(bytes + one, 102, 100);
-    put(0, 101, bytes, one + two);
-    put(0, 103, bytes, checked(bytes, 103, 100));
+    fix_put(0, 101, bytes, one + two);
+    fix_put(0, 103, bytes, checked(bytes, 103, 100));
     CHECK(journal_dir_refresh(s, &why));
     ends_with(s, 101, 103);
     buf_free(&why);
@@ -492,16 +383,16 @@ made_anew_behind(void)
     struct journal_dir_want want = {.slot = 0};
     struct journal_line     line;
 
-    put(0, 101, bytes, checked(bytes, 101, 100));
+    fix_put(0, 101, bytes, checked(bytes, 101, 100));
     snprintf(path, sizeof path, "%s/w000-%016x.jsonl", fix_files, 102);
-    put(0, 102, bytes, 0);
+    fix_put(0, 102, bytes, 0);
     struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
     CHECK_EQ(unlink(path), 0);
     CHECK(journal_dir_next(s, UINT64_MAX, &line));
     CHECK_EQ(line.number, 101);
     CHECK(!journal_dir_next(s, UINT64_MAX, &line));
-    put(0, 102, bytes, checked(bytes, 102, 100));
-    put(0, 103, bytes, checked(bytes, 103, 100));
+    fix_put(0, 102, bytes, checked(bytes, 102, 100));
+    fix_put(0, 103, bytes, checked(bytes, 103, 100));
     CHECK(journal_dir_refresh(s, &why));
     ends_with(s, 102, 103);
     buf_free(&why);
@@ -519,7 +410,7 @@ without_descriptors(void)
     struct rlimit           all, none;
 
     for (unsigned n = 101; n <= 103; n++)
-        put(0, n, bytes, checked(bytes, n, 100));
+        fix_put(0, n, bytes, checked(bytes, n, 100));
     struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
     CHECK(journal_dir_next(s, UINT64_MAX, &line));
     CHECK_EQ(line.number, 101);
@@ -536,78 +427,12 @@ without_descriptors(void)
     buf_free(&why);
 }
 
-/* Lines that are longer than a chunk, and one that is longer than a line may
- * be. */
-static void
-long_lines(void)
-{
-    static char         bytes[2 * JOURNAL_LINE_MAX + (1u << 20)];
-    struct journal_file r = JOURNAL_FILE_CLOSED;
-    struct journal_line line;
-    size_t              len = 0;
-
-    for (uint64_t n = 1; n <= 3; n++) {
-        len += fix_line(bytes + len, n, n == 2 ? JOURNAL_LINE_MAX - 1 : 70000);
-        bytes[len++] = '\n';
-        if (n == 1) {
-            memset(bytes + len, 'x', JOURNAL_LINE_MAX + 7);
-            len += JOURNAL_LINE_MAX + 7;
-            bytes[len++] = '\n';
-        }
-    }
-    put(0, 1, bytes, len);
-    char path[200];
-    snprintf(path, sizeof path, "%s/w000-0000000000000001.jsonl", fix_files);
-    journal_file_open(&r, open(path, O_RDONLY), 0);
-    for (uint64_t n = 1; n <= 3; n++) {
-        if (n == 2)
-            CHECK_EQ(journal_file_next(&r, &line), JOURNAL_FILE_DAMAGED);
-        CHECK_EQ(journal_file_next(&r, &line), JOURNAL_FILE_LINE);
-        CHECK_EQ(line.number, n);
-        CHECK(fix_is_whole(&line));
-    }
-    CHECK_EQ(journal_file_next(&r, &line), JOURNAL_FILE_END);
-    CHECK_EQ(journal_file_at(&r), len);
-    CHECK_EQ(r.bad, 1);
-    journal_file_close(&r);
-    /* Reading begins in the middle: the first line is the first that begins
-     * there or later. */
-    journal_file_open(&r, open(path, O_RDONLY), len - 70001);
-    CHECK(
-        journal_file_next(&r, &line) == JOURNAL_FILE_LINE && line.number == 3);
-    journal_file_close(&r);
-    journal_file_open(&r, open(path, O_RDONLY), len - 70002);
-    CHECK(
-        journal_file_next(&r, &line) == JOURNAL_FILE_LINE && line.number == 3);
-    journal_file_close(&r);
-    journal_file_open(&r, open(path, O_RDONLY), len - 70000);
-    CHECK(journal_file_next(&r, &line) == JOURNAL_FILE_END);
-    journal_file_free(&r);
-    fix_empty_dir(fix_files);
-}
-
-static void
-types(void)
-{
-    struct buf b = BUF_INIT(1 << 16);
-
-    CHECK_EQ(event_by_type("transaction.started"), EVENT_tx_started);
-    CHECK_EQ(event_by_type("nothing"), EVENTS);
-    event_put_types(&b);
-    CHECK(strstr(buf_cstr(&b), "firmware.status_changed, diagnostics") != NULL);
-    buf_free(&b);
-}
-
 int
 main(void)
 {
     static const _Atomic int quiet = -1;
 
     log_level_at(&quiet);
-    names();
-    pieces();
-    fields();
-    types();
     fix_setup(1);
     CHECK(fix_open(0, NULL)); /* this makes the directory */
     journal_close();
@@ -619,7 +444,6 @@ main(void)
     made_anew();
     made_anew_behind();
     without_descriptors();
-    long_lines();
     fix_teardown();
     return unit_done();
 }

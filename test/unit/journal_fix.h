@@ -172,6 +172,19 @@ fix_read(uint64_t mark, uint64_t *last)
     return n;
 }
 
+/* Writes the bytes of a segment. */
+static __attribute__((unused)) void
+fix_put(unsigned slot, uint64_t first, const char *bytes, size_t len)
+{
+    char name[JOURNAL_NAME_LEN + 1], path[200];
+
+    journal_line_file_name(name, slot, first);
+    snprintf(path, sizeof path, "%s/%s", fix_files, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+    CHECK_EQ(write(fd, bytes, len), len);
+    close(fd);
+}
+
 static __attribute__((unused)) size_t
 fix_count(struct journal_dir_list *list)
 {
