@@ -12,6 +12,9 @@
 
 #define GROUPS "X25519:P-256:P-384"
 #define DEPTH 4 /* certificates of a client's chain */
+/* Bytes of them, at most. OpenSSL's limit of 100 KiB permits certificates that
+   do not fit into a ticket. */
+#define CHAIN_BYTES (32 * 1024)
 
 /* --- the rules that all contexts share ----------------------------------- */
 
@@ -338,6 +341,7 @@ set_client(struct loading *l)
      * that charge points may send their own certificate alone. */
     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
     SSL_CTX_set_verify_depth(l->x->ssl, DEPTH);
+    SSL_CTX_set_max_cert_list(l->x->ssl, CHAIN_BYTES);
     SSL_CTX_set_verify(l->x->ssl,
         SSL_VERIFY_PEER |
             (l->c->tls_client == CONF_tls_client_required
