@@ -214,6 +214,9 @@ class Gateway:
                          "server_node": "test"}
         if VALGRIND:    # valgrind makes system calls that the filter does not allow
             self.settings["server_seccomp"] = "no"
+            # Its search for leaks at the end of a worker takes seconds, and so long
+            # the master waits before it kills.
+            self.settings["websocket_close_timeout"] = "1m"
         # A client on a busy machine answers pings late.
         if SLOW > 1 and conf == "conf/test.conf":
             self.settings["websocket_idle_timeout"] = "%dms" % (4000 * SLOW)
