@@ -319,9 +319,12 @@ journal_open(const struct journal_env *env, struct buf *why)
             env->recover_max, env->neighbour_line, env->ctx, &neighbours);
     uint64_t above =
         r.last_any > orphans.last_any ? r.last_any : orphans.last_any;
-    if (above != 0 && !jl.mem->served)
-        above += UNRECORDED;
-    raise_sequence(&env->shm->sequence, above);
+    /* If this slot has served, the sequence is above all numbers that were
+     * drawn from it. Higher ones are of the new program of an upgrade, which
+     * draws them from its own sequence. */
+    if (!jl.mem->served)
+        raise_sequence(
+            &env->shm->sequence, above != 0 ? above + UNRECORDED : 0);
     atomic_store(&jl.mem->complete_from, atomic_load(&env->shm->sequence));
     jl.reported = jl.last = r.last;
     atomic_store(&jl.mem->journal_errno, 0);

@@ -70,7 +70,8 @@ void journal_read_back(uint64_t max,
 
 /*
  * Makes the directories (mode 0750), cuts off a torn tail, makes the rest
- * durable, raises shm->sequence above the event numbers of all slots, calls
+ * durable, raises shm->sequence above the event numbers of all slots at the
+ * first start of the slot, calls
  * recover_line(), sets this worker's journal_floor, and starts the thread. May
  * take as long as reading recover_max bytes does.
  *
