@@ -14,7 +14,6 @@
 #include "journal_dir.h"
 #include "journal_line.h"
 
-#define RETRY_MS 1000 /* ms after an error */
 /* s until the first look at an event that waits */
 #define AGAIN_S 0.002
 #define AGAIN_MAX_S 0.1
@@ -171,7 +170,7 @@ ship_tick(void)
         if (j->ended)
             continue;
         if (!j->going && !j->asking &&
-            (!j->failed || self.now_ms - j->failed_ms >= RETRY_MS))
+            (!j->failed || self.now_ms - j->failed_ms >= j->pause_ms))
             ship_journey_ask(j);
         if (self.now_ms - hint_ms >= HINT_MS)
             ship_journey_write_hint(j);

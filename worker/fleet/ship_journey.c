@@ -22,6 +22,10 @@
 #define CHUNK_BYTES (1u << 20)
 #define CHUNK_KEPT ((size_t)4 << 20) /* bytes of its memory that are kept */
 #define GONE UINT32_MAX
+/* Ms until the next try after an error; doubled with each further one. In a
+ * cluster, a request fails whenever a slot begins or ends to move. */
+#define PAUSE_MS 100
+#define PAUSE_MAX_MS 1000
 
 struct ship_sent { /* a batch; in order over all shards */
     struct ship_sent    *next;
@@ -97,6 +101,10 @@ ship_journey_stop(struct ship_journey *j, bool failed)
         atomic_store(&self.mem->ship_floor, 0);
     j->failed = failed;
     j->failed_ms = self.now_ms;
+    if (failed)
+        j->pause_ms = j->pause_ms == 0       ? PAUSE_MS
+            : j->pause_ms < PAUSE_MAX_MS / 2 ? 2 * j->pause_ms
+                                             : PAUSE_MAX_MS;
     j->window = 0;
     if (j->sent != NULL)
         j->waiting_ms = j->sent->first_ms;
@@ -130,6 +138,7 @@ shipped_cb(void *ctx, const struct redis_value *v)
                 break;
             }
         j->window -= b->bytes;
+        j->pause_ms = 0;
         STAT_ADD(self.st, shipped, b->events);
         STAT_ADD(self.st, shipped_bytes, b->bytes);
         j->lanes[b->shard].acked = b->last;

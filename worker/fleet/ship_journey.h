@@ -32,18 +32,20 @@ struct ship_lane {
 struct ship_journey {
     struct ship_journey *next;
     unsigned             slot;
-    bool own;       /* this worker's journal, which is still written */
-    bool stirred;   /* there may be more to send: ship_journey_advance()
-                       is called in the next turn of the loop */
-    bool asking;    /* it waits for the cursors */
-    bool going;     /* the cursors are known */
-    bool ended;     /* a journal without a worker, all of which is in
-                       Redis */
-    unsigned round; /* raised at each restart: answers of earlier
-                       rounds are ignored */
-    unsigned            missing; /* number of cursors that are not known yet */
-    uint32_t            failed_ms; /* self.now_ms of the last error */
-    bool                failed;    /* it stopped because of an error */
+    bool own;           /* this worker's journal, which is still written */
+    bool stirred;       /* there may be more to send: ship_journey_advance()
+                           is called in the next turn of the loop */
+    bool asking;        /* it waits for the cursors */
+    bool going;         /* the cursors are known */
+    bool ended;         /* a journal without a worker, all of which is in
+                           Redis */
+    unsigned round;     /* raised at each restart: answers of earlier
+                           rounds are ignored */
+    unsigned missing;   /* number of cursors that are not known yet */
+    uint32_t failed_ms; /* self.now_ms of the last error */
+    bool     failed;    /* it stopped because of an error */
+    uint32_t pause_ms;  /* ms from failed_ms to the next try; 0: no
+                           error since the last batch arrived */
     struct journal_dir *files;
     uint64_t            read; /* last event taken from the files */
     struct ship_hint    hint; /* the file with the events up to which it is
@@ -69,8 +71,8 @@ void ship_journey_ask(struct ship_journey *j);
 /* Reads more lines and sends them, as far as the window allows. True if it
  * stopped at an event that waits for one of another journal. */
 bool ship_journey_advance(struct ship_journey *j);
-/* Gives up what is not acknowledged. failed: because of an error; the time is
- * kept in failed_ms. */
+/* Gives up what is not acknowledged. failed: because of an error; the next try
+ * begins pause_ms after failed_ms. */
 void ship_journey_stop(struct ship_journey *j, bool failed);
 /* The number up to which all events are acknowledged. */
 uint64_t ship_journey_safe(const struct ship_journey *j);
