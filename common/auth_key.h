@@ -6,7 +6,7 @@
  * bytes, which cannot be guessed at any speed.
  *
  * Keys are compared in canonical form: 40 hexadecimal digits and the 20 bytes
- * that they stand for are the same key (OCPP-J 1.6 section 6.2.2; charge points
+ * that they encode are the same key (OCPP-J 1.6 section 6.2.2; charge points
  * send either form). SHA-256 comes from libcrypto.
  */
 #ifndef COMMON_AUTH_KEY_H

@@ -26,8 +26,8 @@ uint64_t clock_wall_ms(void);
 void clock_rfc3339(char out[CLOCK_RFC3339_LEN + 1], uint64_t wall_ms);
 
 /* Reads the date-time of RFC 3339 section 5.6, from 1970 on (fraction optional,
- * cut to milliseconds; Z or an offset required; a blank may stand for the T).
- * The whole of s[0..len) must match. False leaves *wall_ms alone. */
+ * cut to milliseconds; Z or an offset required; a blank is accepted instead of
+ * the T). The whole of s[0..len) must match. False leaves *wall_ms alone. */
 bool clock_parse_rfc3339(const char *s, size_t len, uint64_t *wall_ms);
 
 /* Writes a duration as /health prints it: "1h2m3s", "1m0s", "250ms", "0s". */

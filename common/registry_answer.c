@@ -15,7 +15,7 @@ static const struct form {
     const char *const *words;
     unsigned           n;
     bool               id;
-    bool               empty; /* 0 stands for {} */
+    bool               empty; /* 0 means {} */
 } forms[] = {
     [REGISTRY_ANSWER_START] = {",\"idTagInfo\":{\"status\":\"", statuses,
         REGISTRY_ANSWER_STATUSES, .id = true},

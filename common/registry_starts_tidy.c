@@ -15,7 +15,7 @@ rank(const struct places *t, int i)
 }
 
 /* Moves the newest starts to the near table. The first place of the block
- * stands for the last near place, so one store restores that. */
+ * is used as the last near place, so one store restores that. */
 static void
 reduce(struct places *t)
 {

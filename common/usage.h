@@ -5,7 +5,7 @@
  *
  * Brackets make an item optional; an item that begins with a dash is an
  * option, with its value behind a blank; words in small letters are typed as
- * they are, separated by |, words in capitals stand for something else.
+ * they are, separated by |, words in capitals represent values.
  */
 #ifndef COMMON_USAGE_H
 #define COMMON_USAGE_H

@@ -167,7 +167,7 @@ function read_secret(o, name, from,    i, kind, other)
     return 1
 }
 
-# Names of variables whose values are secrets; * stands for any characters.
+# Names of variables whose values are secrets; * matches any characters.
 function read_secret_names(    i)
 {
     for (i = 2; i <= words; i += 2) {

@@ -154,7 +154,7 @@ struct parts {
     unsigned    n;
 };
 
-/* True if the path matches the route. The segments of the path that stand for
+/* True if the path matches the route. The segments of the path that match
  * names in braces are stored in *p. Both texts are changed: they are cut into
  * segments. */
 static bool

@@ -434,7 +434,7 @@ cmd_tap(struct client *c, int argc, char **argv)
     if (argc != 2 || strlen(argv[1]) > 100) {
         command_usage(c, argv,
             "give one identity or pattern, at most 100 "
-            "bytes; '*' stands for all");
+            "bytes; '*' means all");
         return;
     }
     if (!control_may_wait(c))

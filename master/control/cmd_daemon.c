@@ -84,7 +84,7 @@ cmd_stats(struct client *c, int argc, char **argv)
     buf_free(&out);
     control_replyf(c, CONTROL_NOT_FOUND,
         "%.64s: there is no counter of this name; `stats` alone shows all, "
-        "and * stands for any text",
+        "and * matches any text",
         pattern);
 }
 

@@ -255,7 +255,7 @@ cmd_help(struct client *c, int argc, char **argv)
 
 /* --- the manual ---------------------------------------------------------- */
 
-/* Writes a word of a usage. A word in capitals stands for a value; the others
+/* Writes a word of a usage. A word in capitals represents a value; the others
  * are typed literally. */
 static void
 put_argument(struct buf *out, const char *value)

@@ -42,7 +42,7 @@ void command_run(struct client *c, int argc, char **argv);
 /* True if the command is executed at once while an upgrade is in progress. */
 bool command_is_served(const char *word);
 
-/* The waiter of a client of `call`; 0 stands for no client. */
+/* The waiter of a client of `call`; 0 means no client. */
 struct pending_calls_waiter call_waiter(uint64_t client);
 
 /* True if a charge point could have this identity; otherwise it replies with an

@@ -58,7 +58,7 @@ unusable(const redisReply *r, uint64_t max)
         return false;
     logged_ms = self.now_ms;
     snprintf(text, sizeof text, "%lld", r->integer);
-    log_warn("redis: %.40s stands where a number from 0 to %llu must be; it is "
+    log_warn("redis: %.40s is not a number from 0 to %llu; it is "
              "ignored",
         r->type == REDIS_REPLY_INTEGER ? text
             : r->str                   ? r->str

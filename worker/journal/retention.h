@@ -25,7 +25,7 @@ void retention_keep_nothing(void);
  * The clock by which the age of segments is measured. A step of the wall clock
  * is followed only after it has lasted for a day: otherwise a clock that is a
  * week ahead for a moment would remove the whole journal. When a worker starts,
- * the time of the newest write to the journal stands for the former clock.
+ * the time of the newest write to the journal is used as the former clock.
  */
 struct retention_clock {
     bool     set;

@@ -32,7 +32,7 @@ enum ocppj_error {
 #define CALL_ERROR(WORD, v16, v2x) OCPPJ_##WORD,
 #include "call_error.def"
 #undef CALL_ERROR
-    OCPPJ_ERRORS, /* the number of codes; also stands for a code that is not in
+    OCPPJ_ERRORS, /* the number of codes; also means a code that is not in
                      the table */
 };
 
@@ -110,7 +110,7 @@ struct ocppj_frame {
                                 * came */
     uint32_t payload_tok;      /* its index on the tape; never 0 if GOOD
                                 * CALL, SEND or CALLRESULT */
-    /* CALLERROR stands for CALLRESULTERROR too. */
+    /* CALLERROR means CALLRESULTERROR too. */
     enum ocppj_error  code;      /* CALLERROR: OCPPJ_ERRORS if unknown */
     struct ocppj_span code_word; /* CALLERROR: the value of the code; its text
                                   * if it is not a string */

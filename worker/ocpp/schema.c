@@ -452,7 +452,7 @@ schema_check(const struct schema_message *m, enum schema_part part,
     case JSON_OBJECT:
         return check_object(&c, &root, o, payload);
     case JSON_NULL:
-        /* In 1.6 null stands for {} (OCPP-J 1.6 section 4.2.1). The schemas of
+        /* In 1.6 null means {} (OCPP-J 1.6 section 4.2.1). The schemas of
          * 2.x accept only an object. */
         if ((m->flags & SCHEMA_CUSTOM_DATA) != 0 &&
             !schema_deviate(&c, &root, payload, DEVIATION_BIT(null_field),

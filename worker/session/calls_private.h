@@ -48,7 +48,7 @@ struct call_request {
     const char         *command_id; /* "": the gateway generates one */
     const char         *identity;
     const char         *action;
-    const char         *payload; /* "" stands for {} */
+    const char         *payload; /* "" means {} */
     bool                unchecked;
 };
 

@@ -64,7 +64,7 @@ linger(struct conn *c)
     lingering_next = (lingering_next + 1) % LINGERING;
 }
 
-/* Sends the refusal. status 0 stands for the status of the reason. */
+/* Sends the refusal. status 0 means the status of the reason. */
 static void
 refuse(struct conn *c, struct refusal r, int status)
 {

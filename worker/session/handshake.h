@@ -39,7 +39,7 @@ void handshake_tick(void);
 
 /* Refuses the handshake: answers with the status and the sentence of the
  * reason, records the refusal, and closes. detail: a static sentence for the
- * operator, or NULL. status 0 stands for the status of the reason. */
+ * operator, or NULL. status 0 means the status of the reason. */
 void handshake_refuse(
     struct conn *c, enum refuse_reason reason, int status, const char *detail);
 

@@ -149,7 +149,7 @@ outcomes_parked(void)
 
 /* Ends a command that is not in a queue any more. payload is that of the
  * CALLRESULT; code, description and details are those of the CALLERROR, or are
- * made by the gateway. All except code are JSON; NULL stands for none. */
+ * made by the gateway. All except code are JSON; NULL means none. */
 void
 outcomes_finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     struct ocppj_span code, struct ocppj_span description,
