@@ -149,8 +149,8 @@ journal_dir_of(const struct journal_dir_list *list, unsigned slot, size_t *n)
     return list->v + i;
 }
 
-static void
-say(struct buf *why, const char *dir, int err)
+void
+journal_dir_put_error(struct buf *why, const char *dir, int err)
 {
     buf_addf(why, "cannot read the journal in %s: %s; ", dir, strerror(err));
     buf_adds(why,
@@ -159,6 +159,8 @@ say(struct buf *why, const char *dir, int err)
               "first starts"
             : err == EACCES || err == EPERM
             ? "run this as root, or as the user of the daemon"
+            : err == ENOMEM || err == EMFILE || err == ENFILE
+            ? "give this process more memory or descriptors (ulimit)"
             : "see the kernel log");
 }
 
@@ -170,13 +172,13 @@ journal_dir_open(
 
     if (s == NULL || (s->dir = strdup(dir)) == NULL) {
         free(s);
-        say(why, dir, ENOMEM);
+        journal_dir_put_error(why, dir, ENOMEM);
         return NULL;
     }
     s->want = *want;
     s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->dir_fd < 0) {
-        say(why, dir, errno);
+        journal_dir_put_error(why, dir, errno);
         journal_dir_close(s);
         return NULL;
     }
@@ -242,7 +244,7 @@ journal_dir_refresh(struct journal_dir *s, struct buf *why)
     for (size_t i = 0; i < s->n; i++)
         s->streams[i].dry = false;
     if (err != 0)
-        say(why, s->dir, err);
+        journal_dir_put_error(why, s->dir, err);
     return err == 0;
 }
 

@@ -56,7 +56,12 @@ struct journal_dir_want {
 
 struct journal_dir;
 
-/* NULL: why holds a sentence (directory, reason, remedy). */
+/* Appends the sentence for an errno of this directory: "cannot read the journal
+ * in DIR: reason; remedy". */
+void journal_dir_put_error(struct buf *why, const char *dir, int err);
+
+/* Opens the directory, and begins the first round. NULL with such a sentence in
+ * why. dir and want are copied. */
 struct journal_dir *journal_dir_open(
     const char *dir, const struct journal_dir_want *want, struct buf *why);
 

@@ -305,6 +305,10 @@ def test_a_pipe_in_place_of_a_segment_prevents_only_the_start():
     os.mkfifo(path)
     r = g.run("journal", "check", "--dir", g.state_dir)
     assert r.returncode == 1 and path in r.stdout, r
+    absent = os.path.join(g.state_dir, "absent")
+    r = g.run("journal", "check", "--dir", absent)
+    assert r.returncode == 1 and absent in r.stderr, r
+    assert "a worker makes this directory below server.state_dir" in r.stderr, r
     r = g.run("events", "--dir", g.state_dir)
     assert r.returncode == 1 and path in r.stderr, r
     g.start(wait=False)

@@ -97,7 +97,10 @@ check(struct check *k)
     int err = fd < 0 ? errno : journal_dir_find(fd, &list);
 
     if (err != 0) {
-        ctl_report("cannot read the journal in %s: %s", k->dir, strerror(err));
+        struct buf why = BUF_INIT(4096);
+        journal_dir_put_error(&why, k->dir, err);
+        ctl_report("%s", buf_cstr(&why));
+        buf_free(&why);
         if (fd >= 0)
             close(fd);
         return CTL_REFUSED;

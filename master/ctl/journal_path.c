@@ -18,7 +18,8 @@ journal_path_take(char *out, size_t size, const char *dir, bool given)
     struct stat st;
 
     if (strlen(dir) + sizeof "/" JOURNAL_DIR > size) {
-        ctl_report("%s: the path is too long", dir);
+        ctl_report("%s: the path has more than %zu bytes", dir,
+            size - sizeof "/" JOURNAL_DIR);
         return false;
     }
     snprintf(out, size, "%s/%s", dir, JOURNAL_DIR);
