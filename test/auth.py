@@ -254,6 +254,9 @@ def test_a_reload_reads_the_file_and_refuses_one_with_an_error():
     os.unlink(path)
     assert g.ask("reload")[0] == 500  # a deleted file does not remove the keys
     assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
+    code, body = g.ask("auth", "add", "CP4")   # nor does the next entry
+    assert code == 500 and "auth does not exist any more" in body, body
+    assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
     with open(path, "w") as f:
         f.write(good + "# comment\n\n  CP3   # no key\n")
     assert g.ask("reload")[0] == 200

@@ -532,7 +532,7 @@ def test_one_command_is_in_flight_and_the_others_follow_in_order():
     handles = []
     for i in range(8):
         handles.append(background(g.call, "ORDER", "ChangeConfiguration",
-                                  {"key": "K", "value": str(i)}))
+                                  {"key": "K", "value": str(i)}, "--timeout", "60s"))
         poll(lambda: g.show("ORDER")["connection"]["commandsPending"] == i + 1)
         assert g.stats()["commands_pending"] == i + 1
     for i in range(8):

@@ -191,6 +191,17 @@ def test_only_a_token_of_the_right_role_may_change_something():
     assert g.ctl("token", "list") == [{"name": "reader", "role": "read"}]
     assert g.run("token", "add", "reader").returncode == 1
     assert g.run("token", "add", "no good").returncode == 1
+    # A file that was deleted does not remove the tokens.
+    text = open(g.state_dir + "/tokens").read()
+    os.unlink(g.state_dir + "/tokens")
+    for words in (("token", "add", "other"), ("token", "remove", "reader"), ("reload",)):
+        code, body = g.ask(*words)
+        assert code == 500 and "tokens does not exist any more" in body, (words, body)
+    assert ask(g, "GET", "/v1/status", token=read)[0] == 200
+    with open(g.state_dir + "/tokens", "w") as f:
+        f.write(text)
+    assert g.ask("reload")[0] == 200
+    assert ask(g, "GET", "/v1/status", token=read)[0] == 200
 
 
 def test_requests_from_a_page_of_another_site_are_refused():

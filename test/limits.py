@@ -583,6 +583,18 @@ def test_the_deny_list_is_a_file_that_a_reload_reads():
     assert code == 500 and "%s:4: the entry is not an address" % path in body, body
     assert g.ask("deny", "add", "address", "nonsense")[0] == 400
     assert g.ask("deny", "add", "moon", "x")[0] == 400
+    # A file that was deleted does not remove the entries.
+    os.unlink(path)
+    for words in (("reload",), ("deny", "add", "identity", "CP3"), ("deny", "list"),
+                  ("deny", "remove", "identity", "CP2")):
+        code, body = g.ask(*words)
+        assert code == 500 and "deny does not exist any more" in body, (words, body)
+    assert status(g, "CP1", "192.0.2.1") == 403
+    open(path, "w").close()
+    assert g.ask("reload")[0] == 200
+    poll(lambda: status(g, "CP1", "192.0.2.1") == 101)
+    with open(path, "w") as f:
+        f.write("address 300.1.2.3\n")
     g.stop()
     g.start(wait=False)
     assert g.wait_exit() != 0  # the next start fails too

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "access/kept.h"
 #include "authfile.h"
 #include "base/files.h"
 #include "base/master.h"
@@ -83,6 +85,8 @@ access_check(const struct config *next, const struct config *now,
         authfile_path(c, path);
         enum authfile_result r = authfile_read(&a, path, &errors);
         bool                 first = now == NULL || !authfile_wanted(now);
+        if (r == AUTHFILE_GOOD)
+            kept_exists(KEPT_AUTH);
         if (r == AUTHFILE_MISSING && first)
             buf_addf(notes,
                 "%s does not exist: every charge point is refused until "
@@ -106,6 +110,11 @@ access_check(const struct config *next, const struct config *now,
             why, "%s: ", setting_of("limits.deny_file", c->limits_deny_file));
     if (r != DENYFILE_GOOD) {
         buf_add(why, errors.p, errors.len);
+        good = false;
+    } else if (access(path, F_OK) == 0) {
+        kept_exists(KEPT_DENY);
+    } else if (kept_vanished(KEPT_DENY, path, &errors)) {
+        buf_addf(why, "%s\n", buf_cstr(&errors));
         good = false;
     }
     if (now == NULL && !has_directory(c, "limits.deny_file", path, why))
@@ -131,18 +140,21 @@ access_deny_changed(void)
 
 /* --- the credential file ------------------------------------------------- */
 
-/* Reads the text of the file; a missing file is empty. */
+/* Reads the text of the file; one that never existed is empty. */
 static bool
 read_file(const char *path, struct buf *text, struct buf *why)
 {
     switch (file_read(path, text, why)) {
     case FILE_MISSING:
+        if (kept_vanished(KEPT_AUTH, path, why))
+            return false;
         buf_clear(why);
         buf_adds(text,
             "# Charge points that may connect: authfile format, see "
             "ocppd.conf(5), [auth]. Written by ocppctl auth.\n");
         return true;
     case FILE_READ:
+        kept_exists(KEPT_AUTH);
         return true;
     case FILE_FAILED:
         break;
@@ -151,11 +163,17 @@ read_file(const char *path, struct buf *text, struct buf *why)
 }
 
 static bool
-write_file(const struct access_files *f, const char *path, struct buf *text,
+write_file(const struct access_files *f, enum kept file, struct buf *text,
     struct buf *why)
 {
-    if (!text->overflow)
-        return file_replace(path, text->p, text->len, f->uid, f->gid, why);
+    const char *path = file == KEPT_AUTH ? f->auth : f->deny;
+
+    if (!text->overflow) {
+        if (!file_replace(path, text->p, text->len, f->uid, f->gid, why))
+            return false;
+        kept_exists(file);
+        return true;
+    }
     buf_addf(why, "%s would have more than %zu bytes; remove entries", path,
         text->max);
     return false;
@@ -171,7 +189,7 @@ access_set(const struct access_files *f, const char *name, size_t len,
     if (good) {
         *was_there = authfile_set(&text, name, len, e);
         if (e != NULL || *was_there)
-            good = write_file(f, f->auth, &text, why);
+            good = write_file(f, KEPT_AUTH, &text, why);
     }
     buf_free(&text);
     return good;
@@ -250,7 +268,7 @@ edits_work(struct helper_job *h)
         j->list[i].applied = j->changed = true;
     }
     if (j->changed)
-        j->good = write_file(&j->f, j->f.auth, &text, &j->why);
+        j->good = write_file(&j->f, KEPT_AUTH, &text, &j->why);
     buf_free(&text);
 }
 
@@ -387,7 +405,11 @@ access_denied(const struct access_files *f, struct buf *text, struct buf *why)
 {
     enum file_result r = file_read(f->deny, text, why);
 
+    if (r == FILE_READ)
+        kept_exists(KEPT_DENY);
     if (r == FILE_MISSING) {
+        if (kept_vanished(KEPT_DENY, f->deny, why))
+            return false;
         buf_clear(why);
         buf_adds(
             text, "# Clients that may not connect. Written by ocppctl deny.\n");
@@ -413,7 +435,7 @@ access_deny(const struct access_files *f, const char *kind, const char *what,
         result = ACCESS_DENY_WRONG;
     } else if (!add && !was_there) {
         result = ACCESS_DENY_ABSENT;
-    } else if (write_file(f, f->deny, &text, why)) {
+    } else if (write_file(f, KEPT_DENY, &text, why)) {
         result = was_there ? ACCESS_DENY_PRESENT : ACCESS_DENY_ADDED;
     }
     buf_free(&text);

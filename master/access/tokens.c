@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "access/kept.h"
 #include "auth_key.h"
 #include "config.h"
 #include "ensure.h"
@@ -101,10 +102,12 @@ tokens_read(const char *dir, struct buf *why)
     buf_adds(why, "server.state_dir: ");
     switch (t != NULL ? file_read(path, &text, why) : FILE_FAILED) {
     case FILE_MISSING:
-        buf_clear(why);
-        good = true;
+        good = !kept_vanished(KEPT_TOKENS, path, why);
+        if (good)
+            buf_clear(why);
         break;
     case FILE_READ:
+        kept_exists(KEPT_TOKENS);
         buf_clear(why);
         good = read_text(t, path, &text, why);
         break;
@@ -167,8 +170,10 @@ write_all(struct tokens *t, const char *dir, struct buf *why)
        it. */
     bool good = file_replace(path, text.p, text.len, (uid_t)-1, (gid_t)-1, why);
     buf_free(&text);
-    if (good)
+    if (good) {
+        kept_exists(KEPT_TOKENS);
         return t;
+    }
     tokens_free(t);
     return NULL;
 }
