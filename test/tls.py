@@ -1714,5 +1714,100 @@ def test_a_name_of_tls_sni_has_its_certificate_and_others_the_main_one():
         assert g.stat("tls_failures", "no_certificate") == 2
 
 
+def test_a_session_is_not_resumed_under_other_rules():
+    """Client certificates are not verified again when a session is resumed, so a
+    ticket ends with the list, the authorities or the mode under which it was
+    issued."""
+    a = Authority("rules")
+    for name in ("first", "second"):
+        a.make(name, "/CN=CP1")
+    other = Authority("other")
+    with tempfile.TemporaryDirectory() as d:
+        os.chmod(d, 0o755)
+
+        def install(source, name):
+            shutil.copy(source, d + "/new")
+            os.chmod(d + "/new", 0o644)
+            os.rename(d + "/new", d + "/" + name)
+
+        def sessions(g, certificate):
+            """Returns sessions that can be resumed, of both versions."""
+            got = []
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                context = client(version, certificate=certificate)
+                c = TlsCharger(g, "CP1", context)
+                c.boot()
+                d = TlsCharger(g, "CP1", context, session=c.sock.session)
+                assert d.sock.session_reused
+                d.boot()
+                got.append((context, d.sock.session))
+            return got
+
+        def refused(g, some, reason):
+            for context, session in some:
+                n = g.stat("tls_failures", reason)
+                tls_fails(g, context, session=session)
+                poll(lambda: g.stat("tls_failures", reason) == n + 1)
+
+        install(a.crl(), "crl.pem")
+        install(a.ca, "ca.pem")
+        g = gateway(tls_client="optional", tls_client_ca=d + "/ca.pem",
+                    tls_crl=d + "/crl.pem")
+        # Revoked since then.
+        some = sessions(g, a.path("first"))
+        a.revoke("first")
+        install(a.crl(), "crl.pem")
+        g.ctl("reload", json_=False)
+        refused(g, some, "revoked")
+        # The authority is no longer trusted. Its list stays, for no one.
+        some = sessions(g, a.path("second"))
+        install(other.ca, "ca.pem")
+        g.ctl("reload", json_=False)
+        refused(g, some, "unknown_ca")
+    # Without a certificate, which is required since then.
+    text = open(os.path.join(ROOT, "conf/test.conf")).read() + \
+        "\n[tls]\nclient = optional\n"
+    g = gateway(conf=text, tls_client_ca=a.ca)
+    some = sessions(g, None)
+    with open(g.conf, "w") as f:
+        f.write(text.replace("= optional", "= required"))
+    g.ctl("reload", json_=False)
+    refused(g, some, "no_certificate")
+
+
+def test_an_intermediate_authority_may_be_trusted_alone():
+    """Charge points then send their own certificate alone."""
+    a = authority()
+    leaf, key = intermediate(a, "manufacturer", in_days(9))
+    with open(a.dir + "/alone.pem", "w") as f:
+        f.write(open(leaf).read().split("-----END CERTIFICATE-----\n")[0] +
+                "-----END CERTIFICATE-----\n")
+    g = gateway(tls_client="required", tls_client_ca=a.path("manufacturer")[0])
+    TlsCharger(g, "localhost", client(
+        certificate=(a.dir + "/alone.pem", key))).boot()
+    # The root above it is not trusted, so its other certificates are not.
+    tls_fails(g, client(certificate=a.path("cp1")))
+    refusal(g, "unknown_ca")
+
+
+def test_open_connections_are_counted_where_they_are():
+    g = gateway(server_workers=2, websocket_idle_timeout="10m")
+    many = [TlsCharger(g, "CP%d" % i, client(version)) for i, version in enumerate(
+        [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3] * 5)]
+
+    def counted():
+        return sorted(g.ctl("tls")["connections"].values())
+    assert counted() == [5, 5]
+    for n in "01":      # the successor takes them over
+        g.ctl("worker-restart", n, json_=False)
+        poll(lambda: g.stat("moved") > 0)
+        poll(lambda: counted() == [5, 5], what="the count after a move")
+    for c in many:
+        assert c.call("Heartbeat", {})["currentTime"]
+    for c in many[1::2]:
+        c.close()
+    poll(lambda: counted() == [5], what="the count after the end of five")
+
+
 if __name__ == "__main__":
     main()
