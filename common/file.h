@@ -1,7 +1,7 @@
 /*
  * file: small text files that the daemon keeps and an operator may edit.
  *
- * Read whole, replaced whole: a reader sees the old text or the new
+ * A file is read and replaced as a whole: a reader gets the old text or the new
  * one, also after a crash. Errors are sentences that name the file.
  */
 #ifndef COMMON_FILE_H

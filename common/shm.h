@@ -264,8 +264,9 @@ uint32_t shm_capacity(const struct shm *s);
 /* With [redis]: the latest event of the identity of a registry entry. The slot
  * of its worker is in the bits from SHM_LATEST_SHIFT up, its number in those
  * below; 0 if there was no event since the daemon started. The worker that
- * makes an event exchanges the word, and so learns which event of which slot
- * must reach Redis before this one: each worker ships only its own journal. */
+ * makes an event exchanges the word. The former value is the event that must
+ * reach Redis before this one, and its slot: each worker ships only its own
+ * journal. */
 #define SHM_LATEST_SHIFT 53
 _Atomic uint64_t *shm_latest(struct shm *s, uint32_t entry);
 

@@ -4,7 +4,8 @@
  *   IDLE --> CHECK ----> PREPARE ----> MOVE ----> FINISH --> the process ends
  *     ^        |            |           |
  *     +--------+------------+-----------+  before a slot has moved: the old
- *                                          program continues, `status` says why
+ *                                          program continues, `status` shows
+ * why
  *
  *   CHECK     the new program is run twice: it must print the format of its
  *             records (-x upgrade) and accept the configuration (-t)

@@ -1,6 +1,6 @@
 /*
- * claims: the sessions of this worker in Redis, by which a fleet of gateways
- * knows where each charge point is.
+ * claims: the sessions of this worker in Redis. They show to which gateway of
+ * the fleet each charge point is connected.
  *
  * Every connection has a claim (claim.h). It is sent when the connection opens.
  * If Redis is away, and after each new connection to Redis, the sweep sends the

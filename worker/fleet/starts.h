@@ -56,8 +56,9 @@ enum starts_found starts_look(const char *identity, size_t len,
 bool starts_ask(const char *identity, size_t len, const uint64_t fingerprint[2],
     const char *proposal, size_t n, bool left);
 
-/* The StopTransaction of that transaction is durable. Redis learns of it also
- * when the event is shipped; this is for an equal start that comes before. */
+/* Called when the StopTransaction of that transaction is durable. Redis also
+ * gets the event when it is shipped; this call is for an equal start that comes
+ * before that. */
 void starts_stopped(const char *identity, size_t len, int32_t id);
 
 #endif

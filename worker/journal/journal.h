@@ -17,9 +17,9 @@
  * A process has one journal. All functions are called in the loop's thread. The
  * only up-call is up_committed(), in the same thread.
  *
- * Files: STATE_DIR/journal/wSSS-NNNNNNNNNNNNNNNN.jsonl, as journal_line.h says.
- * A new process always begins a new segment; it never appends to one of another
- * process.
+ * Files: STATE_DIR/journal/wSSS-NNNNNNNNNNNNNNNN.jsonl, in the form of
+ * journal_line.h. A new process always begins a new segment; it never appends
+ * to one of another process.
  */
 #ifndef WORKER_JOURNAL_JOURNAL_H
 #define WORKER_JOURNAL_JOURNAL_H

@@ -1,4 +1,4 @@
-/* version: the OCPP version that a connection speaks. See version.h. */
+/* version: the OCPP version of a connection. See version.h. */
 #include "session/version.h"
 
 #include <fnmatch.h>
