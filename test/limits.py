@@ -118,13 +118,14 @@ def descriptors(g, workers):
 def test_incomplete_handshakes_give_their_places_to_new_clients():
     g = gateway(limits_handshakes=60, websocket_handshake_timeout="1m", server_workers=2)
     before = descriptors(g, 2)
-    # Each of these has sent half of its request, and is alone at its address.
+    # Each of these clients has sent half of its request, and is the only one at its
+    # address.
     slow = [Charger(g, "SLOW%d" % i, open=False) for i in range(4)]
     for i, c in enumerate(slow):
         c.raw(v1("198.51.%d.1" % i) + c.request()[:40])
     held = [half(g, "203.0.%d.1" % (i % 5)) for i in range(56)]
     poll(lambda: g.stat("handshaking") == 60)
-    # Handshakes may be displaced when nothing has come for a second.
+    # A handshake may be displaced when it has received nothing for a second.
     poll(lambda: status(g, "FIRST", "192.0.2.1") == 101)
     full = reasons(g).get("handshakes_full", 0)
     for i in range(30):

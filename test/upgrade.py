@@ -394,8 +394,7 @@ def test_sigusr2_upgrades_and_the_service_manager_is_notified():
     assert not os.path.exists(pidfile) and not os.path.exists(g.control)
 
 
-def test_a_signal_to_a_master_that_ends():
-    """The old master has left its loop, so it forwards signals."""
+def test_an_old_master_that_has_handed_over_forwards_signals():
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
         shim, d = Shim(), tempfile.mkdtemp(prefix="ocppd-notify-")
         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -424,8 +423,8 @@ def test_a_signal_to_a_master_that_ends():
         poll(lambda: not alive(old) and not alive(new))
 
 
-def test_a_stop_during_an_upgrade_that_fails():
-    """A slot has moved, so the stop waits; and then the new program dies for good."""
+def test_a_stop_that_waits_for_an_upgrade_is_executed_when_the_upgrade_fails():
+    """A slot has moved, so the stop waits. Then the new program dies three times."""
     h = Halfway(1, upgrade_patience="3s")
     h.g.deaths_expected = True
     os.kill(h.old, signal.SIGTERM)

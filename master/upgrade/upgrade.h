@@ -4,8 +4,8 @@
  *   IDLE --> CHECK ----> PREPARE ----> MOVE ----> FINISH --> the process ends
  *     ^        |            |           |
  *     +--------+------------+-----------+  before a slot has moved: the old
- *                                          program continues, `status` shows
- * why
+ *                                          program continues, and `status`
+ *                                          shows the reason
  *
  *   CHECK     the new program is run twice: it must print the format of its
  *             records (-x upgrade) and accept the configuration (-t)

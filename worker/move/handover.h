@@ -2,10 +2,11 @@
  * handover: passes a slot's connections and all other state of the slot to
  * another worker process.
  *
- *   master: hand_over --> WAITING --hello of the successor--> SETTLING
- *     --no TLS handshake or rebalance in progress--> FROZEN --nothing waits for
- * the journal--> frozen to the master, which sends `go` behind its last
- * datagram --> sent
+ *   master: hand_over
+ *     --> WAITING --hello of the successor--> SETTLING
+ *     --no TLS handshake or rebalance in progress--> FROZEN
+ *     --nothing waits for the journal--> `frozen` to the master,
+ *         which sends `go` after its last datagram --> sent
  *
  * In SETTLING no connections are accepted, and the open ones are served. A TLS
  * handshake that was answered cannot be moved, so its end is awaited, unless
