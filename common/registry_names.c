@@ -75,7 +75,10 @@ registry_owner(struct registry_entry *e)
     return owner;
 }
 
-/* The name is removed last, because the entry counts as in use until then. */
+/* Clears the rows of the entry in the other tables. Their files take the lock
+ * of this one, and this file calls them, because its recovery must not let the
+ * lock go while a removed entry has rows.
+ * The name is removed last, because the entry counts as in use until then. */
 static void
 clear(struct registry *r, uint32_t entry)
 {

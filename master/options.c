@@ -18,7 +18,7 @@
 #include "control/control_socket.h"
 #include "event.h"
 #include "paths.h"
-#include "upgrade/upgrade.h"
+#include "upgrade/format.h"
 #include "version.h"
 #include "worker/worker.h"
 #include "workers/listen.h"

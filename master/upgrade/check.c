@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/master.h"
+#include "upgrade/format.h"
 #include "upgrade/program.h"
-#include "upgrade/upgrade.h"
 #include "workers/rebalance.h"
 #include "workers/slot.h"
 

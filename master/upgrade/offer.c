@@ -16,7 +16,7 @@
 #include "control/pending_calls.h"
 #include "shm_state.h"
 #include "upgrade/foreign.h"
-#include "upgrade/upgrade.h"
+#include "upgrade/format.h"
 #include "version.h"
 #include "workers/slot.h"
 

@@ -61,12 +61,6 @@
 
 #include "buf.h"
 
-/* Raised when records change so that an older program cannot read them at all.
- * New keys and new records do not require that. */
-#ifndef UPGRADE_FORMAT /* test/upgrade.py has a program with another one */
-#define UPGRADE_FORMAT 1
-#endif
-
 /* Begins an upgrade. program: a path, or NULL for the one that was started.
  * False with a sentence if it cannot begin. */
 bool upgrade_begin(const char *program, struct buf *why);
