@@ -524,6 +524,38 @@ def test_frames_of_a_worker_that_died_are_shown():
     tap.stdout.close()
 
 
+def test_a_master_without_memory_refuses_a_command():
+    """Its address space cannot grow by more than a little, so one of the commands finds
+    no memory; the limit is raised again, and the next one is executed."""
+    g = Gateway(server_workers="1")
+    c = ready(g, "LARGE")
+    payload = json.dumps({"vendorId": "v", "data": "x" * 100000})
+    with open("/proc/%d/statm" % g.pid) as f:
+        now = int(f.read().split()[0]) * resource.getpagesize()
+    bodies = []
+
+    def answer():
+        try:
+            while True:
+                c.result(c.take()[0], {"status": "Accepted"})
+        except (Closed, OSError, AssertionError):
+            pass
+    background(answer)
+    for more in range(0, 2 << 20, 64 << 10):
+        resource.prlimit(g.pid, resource.RLIMIT_AS, (now + more, resource.RLIM_INFINITY))
+        try:
+            code, body = g.ask("call", "LARGE", "DataTransfer", payload)
+        except OSError:
+            continue        # there was no memory for the line
+        finally:
+            resource.prlimit(g.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+        bodies.append(body)
+    assert any("no memory for the command" in b for b in bodies), bodies
+    assert not any("0 commands" in b for b in bodies), bodies
+    assert g.call("LARGE", "DataTransfer", payload)["outcome"] == "result"
+    c.sock.close()
+
+
 # --- order ---------------------------------------------------------------------
 
 def test_one_command_is_in_flight_and_the_others_follow_in_order():

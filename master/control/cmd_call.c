@@ -72,6 +72,11 @@ refuse_call(struct client *c, enum pending_result r)
             "call: the worker that holds the "
             "charge point is busy; nothing was sent, try again");
         break;
+    case PENDING_NO_MEMORY:
+        control_replyf(c, CONTROL_BUSY,
+            "call: the master has no memory for the command; nothing was "
+            "sent, try again");
+        break;
     case PENDING_FULL:
         control_replyf(c, CONTROL_BUSY,
             "call: %u commands are pending; "

@@ -74,7 +74,7 @@ make(const struct pending_calls_waiter *waiter, unsigned slot, const char *body,
         return PENDING_FULL;
     struct pending *p = calloc(1, sizeof *p + len);
     if (p == NULL)
-        return PENDING_FULL;
+        return PENDING_NO_MEMORY;
     p->waiter = *waiter;
     p->began_ms = clock_mono_ms();
     p->slot = slot;

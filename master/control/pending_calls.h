@@ -28,6 +28,7 @@ enum pending_result {
     PENDING_OK,
     PENDING_BUSY,      /* the worker does not keep up; the command was not
                           sent */
+    PENDING_NO_MEMORY, /* the command was not sent */
     PENDING_FULL,      /* too many commands are pending; the command was not
                           sent */
     PENDING_DUPLICATE, /* a command with this commandId is pending */
