@@ -96,13 +96,13 @@ class Fleet:
         self.times, self.control, self.busy = [], [], []
 
     def waited(self):
-        """Returns the seconds for which the workers and this thread were ready to run but did
+        """Returns the seconds for which this thread and each worker were ready to run but did
         not run."""
-        n = 0
+        n = []
         for who in ["thread-self"] + self.pids:
             with open("/proc/%s/schedstat" % who) as f:
-                n += int(f.read().split()[1])
-        return n / 1e9
+                n.append(int(f.read().split()[1]) / 1e9)
+        return n
 
     def beat(self):
         for c in itertools.cycle(self.beating):
@@ -111,7 +111,9 @@ class Fleet:
             waited, began = self.waited(), time.monotonic()
             c.call("Heartbeat")
             ended = time.monotonic()
-            self.times.append((began, ended, self.waited() - waited))
+            own, *workers = [b - a for a, b in zip(waited, self.waited(), strict=True)]
+            # One worker answers. The others' waits are no excuse for it.
+            self.times.append((began, ended, own + max(workers)))
             self.over.wait(0.01)
 
     def ask(self):
@@ -154,7 +156,7 @@ class Fleet:
                 echo = max((b - a for a, b in self.busy if a < ended and b > began),
                            default=0)
                 assert ended - began < WITHIN + waited + echo, \
-                    "a Heartbeat took %.0f ms; the workers waited %.0f ms for the " \
+                    "a Heartbeat took %.0f ms; a worker and the test waited %.0f ms for the " \
                     "processor, an echo took %.0f ms" % (
                         1000 * (ended - began), 1000 * waited, 1000 * echo)
         # The control socket may log one report; a second one would show that it waited.
@@ -169,6 +171,25 @@ def gateway(shim=None, **settings):
     settings.setdefault("websocket_idle_timeout", "600s")
     settings.setdefault("log_level", "info")
     return Gateway(env=shim.env if shim else None, **settings)
+
+
+def test_a_worker_that_stands_still_for_150_ms_is_noticed():
+    """This tests the judge of the other tests, which allows for the load of the machine."""
+    g = gateway()
+    try:
+        with Fleet(g, 60) as f:
+            for _ in range(5):
+                for sign, wait in ((signal.SIGSTOP, 1.5 * WITHIN), (signal.SIGCONT, 0)):
+                    for p in f.pids:
+                        os.kill(p, sign)
+                    time.sleep(wait)
+                n = len(f.times)
+                poll(lambda: len(f.times) > n + 20)
+    except AssertionError as e:
+        assert "a Heartbeat took" in str(e), e
+    else:
+        raise AssertionError("the judge has noticed nothing")
+    g.close()
 
 
 def last(since, seconds=HANG_S):
