@@ -1745,6 +1745,16 @@ def cluster():
 
 
 @tidy
+def test_a_server_that_is_away_is_tried_at_least_every_2_s():
+    s, r, g = one()
+    s.kill()
+    # Eight pauses: four that double from 50 ms, each half as long again at most, and
+    # then 2 s. With pauses of up to 10 s this takes 16 s.
+    n = g.stat("redis_failures")
+    poll(lambda: g.stat("redis_failures") >= n + 9, timeout=14 * SLOW)
+
+
+@tidy
 def test_a_key_that_has_moved_is_found_at_its_new_node():
     nodes, rs = cluster()
     g = gateway(nodes[0], "a", redis_shards=1, auth_mode="redis", auth_timeout="1s")

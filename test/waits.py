@@ -17,7 +17,7 @@ from service import Syslog
 
 HANG_S = 60 if os.environ.get("OCPPD_TEST_LONG") else 8
 # A Heartbeat must be answered within this time. On a machine with other work, a process
-# may wait for the processor. Therefore two times are added: the time that the workers and
+# may wait for the processor. Therefore two times are added: the time that a worker and
 # this thread waited according to the kernel, and the duration of an exchange with a
 # process that only echoes. On a quiet machine both are a few ms.
 WITHIN = 0.1 * SLOW

@@ -21,7 +21,7 @@
 #include "log.h"
 
 #define BACKOFF_MS 100 /* ms of the first pause between connection attempts */
-#define BACKOFF_MAX_MS 10000
+#define BACKOFF_MAX_MS 2000
 
 struct link links[LINKS];
 unsigned    links_n;
