@@ -1789,7 +1789,7 @@ def test_a_session_is_not_resumed_under_other_rules():
         install(a.crl(), "crl.pem")
         g.ctl("reload", json_=False)
         refused(g, some, "revoked")
-        # The authority is no longer trusted. Its list stays, for no one.
+        # The authority is no longer trusted. Its revocation list remains without effect.
         some = sessions(g, a.path("second"))
         install(other.ca, "ca.pem")
         g.ctl("reload", json_=False)

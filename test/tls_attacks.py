@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Hostile peers of the TLS listener. A charge point is connected all the time and is
-answered; what a hostile peer costs is bounded and counted."""
+"""Hostile peers of the TLS listener. A charge point is connected during each attack and must
+be answered; the resources that a hostile peer takes are bounded and counted."""
 
 import contextlib
 import ctypes
@@ -17,13 +17,14 @@ ALERT, HANDSHAKE, DATA = 21, 22, 23
 
 
 def gateway(**settings):
-    """The charge point beside does not answer pings for longer than a moment."""
+    """Returns a gateway with a long idle timeout, because the charge point of a test does not
+    answer pings while its test attacks."""
     return tls.gateway(websocket_idle_timeout="10m", **settings)
 
 
 class Records:
-    """A TLS 1.3 client (AES-128-GCM) that makes its own records after the handshake:
-    the keys are derived from Python's key log (RFC 8446 7.3), and libcrypto seals."""
+    """A TLS 1.3 client (AES-128-GCM) that makes its own records after the handshake. The keys
+    are derived from Python's key log (RFC 8446 7.3), and libcrypto seals the records."""
 
     def __init__(self, g, identity="BAD"):
         self.crypto = ctypes.CDLL("libcrypto.so.3")
@@ -87,7 +88,7 @@ class Records:
         self.sock.sendall(b"".join(records))
 
     def read(self):
-        """Returns what came as plain bytes; raises at the end."""
+        """Returns the received data in plain bytes; raises an exception at the end."""
         while True:
             try:
                 got = self.tls.read(1 << 16)
@@ -133,8 +134,8 @@ class Records:
 
 @contextlib.contextmanager
 def beside(g, identity="GOOD", context=None):
-    """A charge point that is connected before, and is answered afterwards. Nothing of
-    the hostile peers is left then."""
+    """A charge point that is connected before the attack and is answered afterwards. At the
+    end the gateway must have no state of the hostile peers."""
     c = TlsCharger(g, identity, context)
     c.boot()
     yield c
@@ -146,12 +147,12 @@ def beside(g, identity="GOOD", context=None):
 
 # --- records ------------------------------------------------------------------
 
-def test_records_of_every_size_and_kind():
+def test_records_of_every_size_and_kind_are_handled():
     g = gateway()
     message = frame(TEXT, '[2,"1","Heartbeat",{}]')
     with beside(g):
         r = Records(g, "SIZES").open()
-        # Empty ones, paddings, the longest one, and a message byte by byte.
+        # Empty records, padding, the longest record, and a message byte by byte.
         r.send(r.seal(DATA, b""), r.seal(DATA, b"", pad=16384),
                r.seal(DATA, message, pad=16384 - len(message)))
         assert b"currentTime" in r.read()
@@ -206,7 +207,7 @@ def test_records_of_every_size_and_kind():
         assert g.stat("closed", "tls_error") == bad
 
 
-def test_floods_of_records_without_data_end_after_32():
+def test_a_connection_that_sends_more_than_32_records_without_data_is_closed():
     g = gateway()
     with beside(g):
         for what, make, renew in (
@@ -216,7 +217,7 @@ def test_floods_of_records_without_data_end_after_32():
                 ("warnings", lambda r: r.seal(ALERT, b"\1\x5a"), False)):
             r = Records(g).open()
             updates = g.stat("tls_key_updates")
-            for _ in range(3):      # data between them begins a new count
+            for _ in range(3):      # data between them resets the count
                 for _ in range(32):
                     r.send(make(r))
                     if renew:
@@ -236,7 +237,7 @@ def test_floods_of_records_without_data_end_after_32():
             r.sock.close()
 
 
-def test_what_follows_a_close_notify_is_not_read():
+def test_bytes_after_a_close_notify_are_not_read():
     g = gateway()
     message = frame(TEXT, '[2,"1","StatusNotification",{"connectorId":1,"errorCode":'
                     '"NoError","status":"Available"}]')
@@ -247,7 +248,7 @@ def test_what_follows_a_close_notify_is_not_read():
         r.ended()
         [e] = g.wait_events(1, type="charge_point.disconnected", cp="CLOSES")
         assert e["payload"]["reason"] == "peer_vanished", e
-        # In the opening handshake.
+        # A close_notify during the opening handshake.
         r = Records(g)
         r.send(r.seal(DATA, b"GET /ocpp/CP1 HTT"), r.seal(ALERT, b"\1\0"))
         r.ended()
@@ -259,7 +260,7 @@ def test_what_follows_a_close_notify_is_not_read():
 # --- handshakes ---------------------------------------------------------------
 
 def second_flight(g, version):
-    """Returns a socket with the server's answer read, and the client's next bytes."""
+    """Returns a socket on which the server's answer was read, and the next bytes of the client."""
     c = client(version)
     c.check_hostname = False
     inc, out = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -276,7 +277,7 @@ def second_flight(g, version):
     return s, out.read()
 
 
-def test_handshakes_that_end_at_every_byte():
+def test_handshakes_may_end_at_every_byte():
     g = gateway(limits_accept_rate=0)
     with beside(g):
         n = 0
@@ -302,7 +303,7 @@ def test_handshakes_that_end_at_every_byte():
         assert sum(g.stats()["tls_handshakes"].values()) == 1
 
 
-def test_a_hello_in_fragments_and_too_many_bytes():
+def test_a_fragmented_hello_is_accepted_and_too_many_bytes_are_refused():
     g = gateway()
 
     def fragments(data, size):
@@ -339,13 +340,13 @@ def test_a_hello_in_fragments_and_too_many_bytes():
             n = sum(g.stats()["tls_failures"].values())
             answer(data)
             poll(lambda: sum(g.stats()["tls_failures"].values()) == n + 1, what=what)
-        # Bytes of records that are announced and do not come are not stored.
+        # Bytes of records that are announced and not sent are not stored.
         with socket.create_connection(("127.0.0.1", g.tls_port)) as s:
             s.sendall(b"\x16\x03\x01\x40\0\1\0\x3f\xfc")
             poll(lambda: g.stat("handshaking") == 1)
 
 
-def test_tickets_of_other_keys_and_damaged_ones():
+def test_tickets_of_other_keys_are_not_used_and_early_data_is_not_permitted():
     one, g = gateway(), gateway()
     for version in (TLS12, TLS13):
         context = client(version)
@@ -356,7 +357,7 @@ def test_tickets_of_other_keys_and_damaged_ones():
             assert not d.sock.session_reused
             d.boot()
     assert g.stat("tls_resumed") == 0
-    # Early data: openssl sends it only if the ticket permits it, and none does.
+    # openssl sends early data only if the ticket permits it, which no ticket does.
     with tempfile.TemporaryDirectory() as d:
         def s_client(*words):
             return subprocess.run(
@@ -379,7 +380,7 @@ def test_tickets_of_other_keys_and_damaged_ones():
 # --- certificates ---------------------------------------------------------------
 
 def sign(a, name, subject, ca, ext):
-    """A certificate under ca, a name of a's directory."""
+    """Makes a certificate under ca, which names a certificate in the directory of a."""
     a.openssl("req", "-new", *a.kind("ec"), "-keyout", name + ".key", "-out",
               name + ".csr", "-subj", subject, "-config", "c")
     with open(a.dir + "/ext", "w") as f:
@@ -391,7 +392,7 @@ def sign(a, name, subject, ca, ext):
 
 
 def with_name(a, path, cn):
-    """Gives a certificate another CN, of any bytes, and signs it anew."""
+    """Gives a certificate another CN, which may have any bytes, and signs it again."""
     x = ctypes.CDLL("libcrypto.so.3")
     for f in ("BIO_new_file", "PEM_read_bio_X509", "PEM_read_bio_PrivateKey",
               "X509_NAME_new", "EVP_sha256"):
@@ -412,7 +413,7 @@ def with_name(a, path, cn):
     x.BIO_free(bio)
 
 
-def test_client_certificates_of_every_shape():
+def test_unusual_client_certificates_are_handled():
     a = Authority("shapes")
     g = gateway(tls_client="required", tls_client_ca=a.ca)
     a.make("good", "/CN=GOOD")

@@ -112,7 +112,7 @@ class Fleet:
             c.call("Heartbeat")
             ended = time.monotonic()
             own, *workers = [b - a for a, b in zip(waited, self.waited(), strict=True)]
-            # One worker answers. The others' waits are no excuse for it.
+            # One worker answers; the times that the others waited do not count.
             self.times.append((began, ended, own + max(workers)))
             self.over.wait(0.01)
 
@@ -173,8 +173,8 @@ def gateway(shim=None, **settings):
     return Gateway(env=shim.env if shim else None, **settings)
 
 
-def test_a_worker_that_stands_still_for_150_ms_is_noticed():
-    """This tests the judge of the other tests, which allows for the load of the machine."""
+def test_a_worker_that_stops_for_150_ms_is_detected():
+    """Tests the check of the other tests, which takes the load of the machine into account."""
     g = gateway()
     try:
         with Fleet(g, 60) as f:
