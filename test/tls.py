@@ -710,12 +710,18 @@ def test_handshakes_leave_time_for_established_connections():
     c.boot()
     pid = g.workers()[0]["pid"]
     first, served_first = hello(), []
-    for _ in range(7):
+
+    def stopped():
+        return open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()[0] == "T"
+    # This process may be late in some of the rounds.
+    while not served_first or min(served_first) >= 60:
+        assert len(served_first) < 20, served_first
         with contextlib.ExitStack() as stack:
             socks = [stack.enter_context(socket.create_connection(
                 ("127.0.0.1", g.tls_port))) for _ in range(200)]
             poll(lambda: g.stat("handshaking") == 200)
             os.kill(pid, signal.SIGSTOP)
+            poll(stopped)
             for s in socks:
                 s.sendall(first)
             os.kill(pid, signal.SIGCONT)
@@ -724,8 +730,45 @@ def test_handshakes_leave_time_for_established_connections():
             done, _, _ = select.select(socks, [], [], 0)
             served_first.append(len(done))
         poll(lambda: g.stat("handshaking") == 0)
-    # This process may be late in some of the rounds.
-    assert sorted(served_first)[3] < 100, served_first
+
+
+def test_explicit_nonces_of_tls_1_2_continue_those_of_the_handshake():
+    """With AES-GCM each record begins with its nonce (RFC 5288 3). OpenSSL has sealed
+    the Finished message, the gateway seals the records after it."""
+    g = gateway()
+    for suite in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384"):
+        inc, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        t = client(ssl.TLSVersion.TLSv1_2, suite).wrap_bio(
+            inc, out, server_hostname="localhost")
+        c, wire = Charger(At(g), "CP1", open=False), b""
+
+        def until(step):
+            nonlocal wire
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    c.raw(out.read())
+                    c.sock.settimeout(DEADLINE)
+                    some = c.sock.recv(1 << 16)
+                    wire += some
+                    inc.write(some)
+        until(t.do_handshake)
+        t.write(c.request())
+        assert b" 101 " in until(lambda: t.read(1 << 16))
+        for _ in range(5):
+            t.write(frame(TEXT, '[2,"1","Heartbeat",{}]'))
+            assert b"currentTime" in until(lambda: t.read(1 << 16))
+        nonces, encrypted = [], False
+        while wire:
+            n = 5 + struct.unpack(">H", wire[3:5])[0]
+            if encrypted:
+                nonces.append(int.from_bytes(wire[5:13], "big"))
+            encrypted = encrypted or wire[0] == 20
+            wire = wire[n:]
+        assert len(nonces) >= 7
+        first = nonces[0]
+        assert nonces == [(first + i) % 2**64 for i in range(len(nonces))], nonces
 
 
 def test_the_memory_of_handshakes_is_returned_when_they_end():

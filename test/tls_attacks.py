@@ -445,6 +445,12 @@ def test_unusual_client_certificates_are_handled():
                              "basicConstraints=critical,CA:true")
             below = "i%d" % i
             pems.insert(0, open(leaf).read())
+            if i in (3, 4):     # four intermediate certificates, then five
+                leaf, key = sign(a, "leaf%d" % i, "/CN=CP1", below,
+                                 "keyUsage=digitalSignature")
+                with open(leaf, "a") as f:
+                    f.write("".join(pems))
+                assert refused((leaf, key)) == (i == 4), i
         leaf, key = sign(a, "deep", "/CN=CP1", below, "keyUsage=digitalSignature")
         with open(leaf, "a") as f:
             f.write("".join(pems))
@@ -458,7 +464,7 @@ def test_unusual_client_certificates_are_handled():
         r = g.tell("refused")[0]
         assert "has no CN that can be an identity" in r["detail"], r
         failures = {k: n for k, n in g.stats()["tls_failures"].items() if n}
-        assert failures == {"protocol": 4, "certificate": 1}, failures
+        assert failures == {"protocol": 4, "certificate": 2}, failures
 
 
 if __name__ == "__main__":

@@ -129,6 +129,32 @@ def test_a_scanner_reports_only_the_documented_versions_and_suites():
     assert got == want.split("\n")[:-1], "\n".join(got)
 
 
+def test_charge_points_connect_with_the_configurations_of_profile_2_and_3():
+    a = authority()
+    basic = [("Authorization", "Basic " + base64.b64encode(
+        b"CP1:0123456789abcdef").decode())]
+    for name, more in (("profile2", {}), ("profile3", {"tls_client_ca": a.ca})):
+        g = gateway(conf="conf/%s.conf" % name, server_listen="", server_user="",
+                    server_pidfile="", admin_listen="", log_target="stderr",
+                    log_level="info", **more)
+        for identity in ("CP1", "CP2"):
+            g.ctl("auth", "add", identity, "0123456789abcdef", json_=False)
+        assert handshake_status(g, "CP1", client()) == 401, name
+        c = TlsCharger(g, "CP1", client(), open=False)
+        assert c.handshake(headers=basic).status == 101, name
+        c.close()
+        mine = client(certificate=a.path("cp1"))
+        if name == "profile2":      # no certificate is requested
+            assert handshake_status(g, "CP1", mine) == 401
+        else:
+            TlsCharger(g, "CP1", mine).boot()
+            assert handshake_status(g, "CP2", mine) == 403
+            # A lower profile than before.
+            c = TlsCharger(g, "CP1", client(), open=False)
+            assert c.handshake(headers=basic).status == 403
+        g.stop()
+
+
 def test_haproxy_works_with_the_configuration_in_the_manual():
     if not shutil.which("haproxy"):
         raise Skip("haproxy is not installed")

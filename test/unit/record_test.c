@@ -172,6 +172,19 @@ test_both_ways(size_t k)
     CHECK_EQ(record_open(server, wire, 4).used, 0);
 }
 
+/* The number of the record for which the nonce is known does not matter. */
+static void
+test_explicit_nonces(size_t k)
+{
+    begin(k);
+    for (uint64_t n = 0; record_explicit_nonce(server) && n < 3; n++) {
+        record_set_nonce(server, n, 1000);
+        CHECK_EQ(record_nonce(server, n), 1000);
+        CHECK_EQ(record_nonce(server, n + 7), 1007);
+        CHECK_EQ(record_nonce(server, 0), 1000 - n);
+    }
+}
+
 static void
 test_fragments(size_t k)
 {
@@ -422,6 +435,7 @@ main(void)
     test_padding();
     for (size_t k = 0; k < KINDS; k++) {
         test_both_ways(k);
+        test_explicit_nonces(k);
         test_fragments(k);
         test_tampering(k);
         test_too_long(k);
