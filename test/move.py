@@ -259,10 +259,10 @@ def test_the_deadline_of_a_call_moves():
 def commands(g, chargers):
     """Sends commands to each charge point, one after the other, and checks that the one
     outcome of each command is the result."""
-    stop = []
+    stop, over = [], []
 
     def serve(c):
-        while not stop:
+        while not over:
             try:
                 id, _, _ = c.take(timeout=0.5)
             except TimeoutError:
@@ -282,7 +282,10 @@ def commands(g, chargers):
         yield
     finally:
         stop.append(1)
-    total = sum(u.wait() for u in users)
+    try:
+        total = sum(u.wait() for u in users)
+    finally:  # the last commands are answered
+        over.append(1)
     for s in servers:
         s.wait()
     e = g.wait_events(total, type="command.response")
@@ -1021,6 +1024,22 @@ def test_a_worker_is_replaced_when_connections_that_it_gave_have_arrived():
     g.wait_log("after the hand-over")
     for c in chargers:
         c.call("Heartbeat")
+    undisturbed(g, 20)
+
+
+def test_a_command_for_a_connection_that_has_not_arrived_yet_waits_for_it():
+    """Its former worker does not have the connection any more, and its new one not yet."""
+    shim = Shim()
+    g = Gateway(server_workers="2", log_level="info", env=shim.env,
+                ocpp_message_timeout="30s", websocket_idle_timeout="60s")
+    chargers = [Charger(g, "CP%d" % i, worker=0) for i in range(20)]
+    for c in chargers:
+        c.boot()
+    slow_taker(shim, g, 10)
+    with commands(g, chargers):
+        g.wait_events(20, type="command.response")  # of those that did not move
+        shim.put(8 * 7, struct.pack("=qq", 0, 0))
+        g.wait_log("rebalance: done, 10 connections have moved")
     undisturbed(g, 20)
 
 

@@ -338,6 +338,11 @@ def test_a_server_that_lost_its_last_second_gets_the_events_again():
     assert poll(lambda: outcomes(r, "CP1").get("lost")) == ["result"]
     got = [e["eventId"] for e in r.entries(EV)]
     assert len(got) == len(set(got)) == before + 3  # command.sent, command.response, transaction.started
+    # The outcome that was reported again is counted once.
+    order(r, "CP1", commandId="next")
+    c.result(c.take()[0], {"status": "Accepted"})
+    assert outcome(r, "CP1", "next") == "result"
+    assert poll(lambda: g.stat("commands", "result") >= 2) and g.stat("commands", "result") == 2
 
 
 @tidy
