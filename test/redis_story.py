@@ -223,14 +223,27 @@ class Story:
             m for k, m, sent, answered in p.acked
             if k == kind == "start" and sent <= last and answered >= first})
 
+    @staticmethod
+    def starts_between(p, mark, order):
+        """The same for the starts that Redis had to remember while the event of a stop was repeated.
+        It keeps the note of a stop that comes before its start as long as it remembers that start,
+        and such a stop takes a place among the starts."""
+        added = [a for m, a in order["stop"] if m == mark]
+        first, last = added[0], added[-1]
+        begun = {m for m, a in order["start"] if first <= a <= last} | {
+            m for k, m, sent, answered in p.acked
+            if k == "start" and sent <= last and answered >= first}
+        return len(begun) + sum(first <= a <= last for a in order["early"])
+
     def judge(self, entries):
         """Checks the entries of the stream, which are in its order. Returns a summary."""
         seen, twice = set(), 0
-        order = {}      # (identity, kind): its marks in the order of the stream
+        order = {}      # identity: kind: its marks in the order of the stream, and when they were added
         marks = {}      # (kind, mark): eventIds
         ids = {}        # mark of a StartTransaction: transaction ids in the stream
         unchecked = set()
         last = {}
+        begun = set()   # (identity, transaction id) of the starts up to here
         for e in entries:
             if e["eventId"] in seen:
                 twice += 1
@@ -251,9 +264,14 @@ class Story:
                 continue
             mark = mark()
             marks.setdefault(mark, []).append(e["eventId"])
-            order.setdefault((e["chargePointId"], mark[0]), []).append((mark[1], e["added"]))
+            of_point = order.setdefault(e["chargePointId"], {"start": [], "value": [], "stop": [], "early": []})
+            of_point[mark[0]].append((mark[1], e["added"]))
+            if mark[0] == "stop" and (e["chargePointId"], payload["transactionId"]) not in begun:
+                of_point["early"].append(e["added"])
             if mark[0] == "start":
-                ids.setdefault(mark[1], set()).add(json.loads(e["answer"])["transactionId"])
+                id = json.loads(e["answer"])["transactionId"]
+                begun.add((e["chargePointId"], id))
+                ids.setdefault(mark[1], set()).add(id)
                 if "start_unchecked" in json.loads(e.get("deviations") or "[]"):
                     unchecked.add(mark[1])
         of, excused, forgotten = {}, 0, 0
@@ -273,7 +291,9 @@ class Story:
                 if (kind == "start" and mark in unchecked) or self.exempt(sent, answered):
                     excused += 1
                     continue
-                between = self.between(p, kind, mark, order[p.identity, kind])
+                between = self.between(p, kind, mark, order[p.identity][kind])
+                if kind == "stop":
+                    between = max(between, self.starts_between(p, mark, order[p.identity]))
                 assert between > REMEMBERED and (kind != "start" or len(ids[mark]) == 1), \
                     "%s %d of %s, sent at %s, answered at %s: events %s, ids %s, %d between\n%s" % (
                         kind, mark, p.identity, clock(sent), clock(answered), found, ids.get(mark), between,
