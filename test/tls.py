@@ -1353,6 +1353,37 @@ def test_the_serial_number_is_compared_with_that_of_the_boot():
     assert g.stat("closed", "certificate_name") == 2
 
 
+def test_the_serial_number_may_be_in_each_member_that_has_one():
+    a = authority()
+    a.make("box", "/CN=SN-80")
+    g = mutual(tls_client_name="serial", auth_mode="file")
+    g.ctl("auth", "add", "CP1", "0123456789abcdef", json_=False)
+    basic = [("Authorization", "Basic " + base64.b64encode(
+        b"CP1:0123456789abcdef").decode())]
+    mine = client(certificate=a.path("box"))
+    # The serial number is not known yet, so the key is needed, too.
+    assert handshake_status(g, "CP1", mine) == 401
+    one = {"chargePointVendor": "V", "chargePointModel": "M"}
+
+    def two(**more):
+        return {"reason": "PowerUp", "chargingStation": dict(
+            {"vendorName": "V", "model": "M"}, **more)}
+    for version, boot, good in (
+            ("ocpp1.6", dict(one, chargeBoxSerialNumber="SN-80"), True),
+            ("ocpp1.6", dict(one, chargeBoxSerialNumber="SN-81"), False),
+            ("ocpp2.0.1", two(serialNumber="SN-80"), True),
+            ("ocpp2.0.1", two(serialNumber="SN-8"), False),
+            ("ocpp2.0.1", two(), False)):
+        c = TlsCharger(g, "CP1", mine, open=False)
+        assert c.handshake(headers=basic, protocols=version).status == 101
+        if good:
+            assert c.call("BootNotification", boot)["status"] == "Accepted", boot
+        else:
+            c.put("BootNotification", boot)
+            c.wait_closed(1008)
+        c.sock.close()
+
+
 def test_the_organization_is_one_of_a_list():
     a = authority()
     mine = client(certificate=a.path("cp1"))
