@@ -1105,6 +1105,8 @@ def test_if_a_former_process_dies_the_connections_that_it_gave_stay_open():
         for i in range(c.unread):
             assert json.loads(c.message())[1] == "%s%d" % ("a" * 30, i)
         c.call("Heartbeat")
+    gone = g.show(lost[0]["chargePointId"])
+    assert gone["closeReason"] == "not_moved" and gone["closed"] is not None, gone
     again = Charger(g, lost[0]["chargePointId"])
     again.boot()
 

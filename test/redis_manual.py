@@ -108,15 +108,22 @@ def test_the_page_lists_every_function_option_key_and_state():
     assert len(names) > 10
     for name in names:
         assert "ocppd_" + name in page, "function " + name
-    for key in regex.findall(r"S \.\. '(\w+):?'", lua) + ["cursor", "txid:last"]:
+    keys = regex.findall(r"S \.\. '(\w+):?'", lua)
+    assert len(set(keys)) > 10, keys
+    for key in keys + ["cursor", "txid:last"]:
         assert "}:" + key in page, "key " + key
-    for option in regex.findall(r"^  (\w+) = function\(v", lua, regex.M):
+    options = regex.findall(r"^  (\w+) = function\(v", lua, regex.M)
+    assert len(options) > 3, options
+    for option in options:
         assert ".It Va %s\n" % option in page, "option " + option
     said = ""
-    for name in ("redis.c", "redis_link.c", "shards.c"):
-        with open(os.path.join(ROOT, "worker/fleet", name)) as f:
-            said += f.read()
-    for word in regex.findall(r'(?:redis_set_status\(|link_give_up\([^,]*, )"(\w+)"', said):
+    for name in os.listdir(os.path.join(ROOT, "worker/fleet")):
+        if name.endswith(".c"):
+            with open(os.path.join(ROOT, "worker/fleet", name)) as f:
+                said += f.read()
+    words = set(regex.findall(r'(?:redis_set_status\(|link_give_up\([^,]*,\s*)"(\w+)"', said))
+    assert {"ready", "slow", "old"} < words, words
+    for word in words:
         assert ".It Li %s\n" % word in page or word == "memory", "word " + word
 
 
