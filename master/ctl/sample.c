@@ -119,9 +119,10 @@ take_workers(
     const struct ctl *ctl, struct sample *s, struct buf *why, int *code)
 {
     static const char *const words[] = {"-j", "workers"};
-    cJSON                   *j = ask_json(ctl, words, 2, why, code);
     const cJSON             *o;
 
+    s->workers_ms = clock_mono_ms();
+    cJSON *j = ask_json(ctl, words, 2, why, code);
     if (j == NULL)
         return false;
     s->worker = calloc((size_t)cJSON_GetArraySize(j) + 1, sizeof *s->worker);

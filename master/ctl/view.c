@@ -17,10 +17,11 @@ const char *const view_sort_name[VIEW_SORTS] = {
 
 /* --- numbers as people read them ----------------------------------------- */
 
+/* From one time in ms to another one; 1 if they are equal. */
 static double
-seconds_between(const struct sample *a, const struct sample *b)
+seconds_between(uint64_t a, uint64_t b)
 {
-    return b->at_ms > a->at_ms ? (double)(b->at_ms - a->at_ms) / 1000.0 : 1.0;
+    return b > a ? (double)(b - a) / 1000.0 : 1.0;
 }
 
 static void
@@ -49,7 +50,7 @@ put_bytes(struct buf *out, double n)
 #define RATE(v, name)                                                          \
     sample_rate(stat_get(&(v)->before->stats.name),                            \
         stat_get(&(v)->now->stats.name),                                       \
-        seconds_between((v)->before, (v)->now))
+        seconds_between((v)->before->at_ms, (v)->now->at_ms))
 #define GAUGE_NOW(v, name) stat_get(&(v)->now->stats.name)
 
 static double
@@ -62,7 +63,7 @@ rows_rate(const struct view *v, const stat_value *before, const stat_value *now,
         a += stat_get(&before[i]);
         b += stat_get(&now[i]);
     }
-    return sample_rate(a, b, seconds_between(v->before, v->now));
+    return sample_rate(a, b, seconds_between(v->before->at_ms, v->now->at_ms));
 }
 
 /* Writes latencies since v->past, as upper bounds; only the last two if
@@ -83,7 +84,8 @@ put_latency(struct buf *out, const struct view *v, const struct histogram *was,
         total += counts[i];
     }
     if (total == 0) {
-        buf_addf(out, "none in %.0f s", seconds_between(v->past, v->now));
+        buf_addf(out, "none in %.0f s",
+            seconds_between(v->past->at_ms, v->now->at_ms));
         return;
     }
     for (int i = brief ? 2 : 0; i < 4; i++) {
@@ -111,7 +113,7 @@ head_line(struct buf *out, const struct view *v)
     clock_rfc3339(time, s->wall_ms);
     buf_addf(out, "\1ocppd %s on %s: %s%s  up %s  %.8sZ  every %.3g s\n",
         s->version, s->node, s->health, s->draining ? ", draining" : "",
-        s->uptime, time + 11, seconds_between(v->before, v->now));
+        s->uptime, time + 11, seconds_between(v->before->at_ms, v->now->at_ms));
     if (s->problems > 0) {
         buf_addf(out, "\2problem      ");
         screen_put(out, s->problem, (unsigned)strlen(s->problem));
@@ -228,7 +230,7 @@ static double
 worker_rate(const struct view *v, const struct sample_worker *w)
 {
     return sample_rate(worker_before(v, w)->messages_in, w->messages_in,
-        seconds_between(v->before, v->now));
+        seconds_between(v->before->workers_ms, v->now->workers_ms));
 }
 
 static bool
@@ -270,8 +272,8 @@ worker_line(
     struct buf *out, const struct view *v, const struct sample_worker *w)
 {
     const struct sample_worker *was = worker_before(v, w);
-    double                      s = seconds_between(v->before, v->now);
-    char                        note[128] = "";
+    double s = seconds_between(v->before->workers_ms, v->now->workers_ms);
+    char   note[128] = "";
 
     if (w->silent_ms > SHM_STALE_MS && w->pid != 0)
         snprintf(note, sizeof note, "no progress for %" PRIu64 " s",
