@@ -49,8 +49,8 @@ struct sample_points {
 };
 
 struct sample {
-    uint64_t              at_ms;      /* monotonic: stats were requested */
-    uint64_t              workers_ms; /* monotonic: worker was requested */
+    uint64_t              at_ms;      /* monotonic: `stats` was requested */
+    uint64_t              workers_ms; /* monotonic: `workers` was requested */
     uint64_t              wall_ms;
     char                  version[24], node[40], health[16], uptime[32];
     char                  problem[160]; /* the first of them */
