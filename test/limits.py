@@ -146,7 +146,8 @@ def test_incomplete_handshakes_give_their_places_to_new_clients():
 
 def test_incomplete_handshakes_of_an_address_give_their_places_to_its_others():
     g = gateway(limits_address_connections=20, limits_prefix_connections=30,
-                websocket_handshake_timeout="1m", server_workers=1)
+                websocket_handshake_timeout="1m", websocket_idle_timeout="10m",
+                server_workers=1)
     here = [connect(g, "CP%d" % i, "203.0.113.5")[0] for i in range(8)]
     other = half(g, "203.0.113.77")
     held = [half(g, "203.0.113.5") for _ in range(12)]

@@ -402,6 +402,7 @@ def test_an_old_master_that_has_handed_over_forwards_signals():
         subreaper()
         log = d + "/log"
         g = Gateway(server_workers=1, server_pidfile=d + "/pid", log_target=log,
+                    websocket_idle_timeout="10m",
                     env=dict(shim.env, NOTIFY_SOCKET=d + "/socket"))
         c, old = Charger(g, "CP1"), g.pid
         shim.stop_before("MAINPID=")
