@@ -644,6 +644,20 @@ def test_no_loop_waits_while_the_disk_of_the_deny_list_hangs():
     poll(lambda: auth.status(g, "BAD") == 403)
 
 
+def test_a_handshake_does_not_wait_long_for_a_deny_list_that_cannot_be_read():
+    shim = Shim()
+    g = gateway(shim, server_workers=1)
+    worker = g.worker_pid(0)
+    os.kill(worker, signal.SIGSTOP)
+    assert g.ask("deny", "add", "identity", "BAD")[0] == 200
+    shim.hang(ANY, g.state_dir + "/deny")
+    os.kill(worker, signal.SIGCONT)
+    assert auth.status(g, "GOOD") == 101
+    assert shim.hit() > 0
+    shim.go_on()
+    poll(lambda: auth.status(g, "BAD") == 403)
+
+
 def test_no_loop_waits_while_the_disk_of_the_configuration_hangs():
     """The file itself, an included file, a file with a secret, and the tokens hang one after
     the other. A reload is requested by a command and by the signal."""
