@@ -604,6 +604,11 @@ def test_charge_points_are_refused_while_the_journal_stalls():
     r = refusal(g, "STALL")
     assert r.status == 503 and r["Retry-After"], (r.status, r.headers)
     assert quiet.call("Heartbeat")          # this message makes no event
+    # A transaction message that arrives now also waits for the whole time.
+    began = time.monotonic()
+    quiet.put("StartTransaction", start_of("Q", 3), "m2")
+    quiet.wait_closed(1013)
+    assert time.monotonic() - began > 1.9
     sync_fails(0)
     g.wait_log("the journal takes events again")
     c = Charger(g, "STALL")
