@@ -651,16 +651,23 @@ def test_commands_of_the_queue_end_once_if_redis_is_away_while_the_slot_moves():
                 names.append((c.identity, "n%d-%d-%s" % (n, k, c.identity)))
                 order(r, c.identity, "ClearCache", "{}", commandId=names[-1][1])
         restart(g)
+    left = Charger(g, "LEFT")
+    left.boot()
+    held_by(r, "LEFT", "a")
     s.kill()
+    left.close()
+    poll(lambda: not g.online("LEFT"))
     restart(g)
     s.start()
     r = s.client()
+    poll(lambda: session(r, "LEFT")["state"] == "offline")
+    assert session(r, "LEFT")["reason"] == "peer_closed", session(r, "LEFT")
     for cp, name in names:
         assert outcome(r, cp, name, 60 * SLOW) == "result", name
     stop.append(1)
     for h in servers:
         h.wait()
-    assert not g.events("charge_point.disconnected")
+    assert [e["chargePointId"] for e in g.events("charge_point.disconnected")] == ["LEFT"]
 
 
 def test_compressed_messages_and_their_window_move():
