@@ -222,6 +222,15 @@ def a_start_has_the_answer_that_came_first(r):
     assert shipped("a/0", 5, "{}", "stop:8:" + fp[68], 2) == [1, "5"] and count() == before + 3
     assert shipped("b/0", 6, eight, "start:" + fp[69], 1, day) == [1, "6"] and count() == before + 4
     assert shipped("b/0", 7, "{}", "stop:8:" + fp[68], 3, day) == [1, "7"] and count() == before + 4
+    # The charge point was given two answers, and the transaction with the first one has
+    # ended: the event of the second one is shipped before those of the first one.
+    nine, ten = '{"transactionId":9}', '{"transactionId":10}'
+    assert start(66, nine) == ["new"]
+    assert shipped("d/0", 1, "{}", "stop:9:" + fp[68]) == [1, "1"] and count() == before + 5
+    assert shipped("d/0", 2, ten, "start:" + fp[66]) == [1, "2"] and count() == before + 6
+    assert shipped("d/0", 3, nine, "start:" + fp[66]) == [1, "3"] and count() == before + 7
+    assert shipped("d/0", 4, "{}", "stop:9:" + fp[68]) == [1, "4"] and count() == before + 7
+    before += 3
     assert start(67, seven) == ["new"]
     assert shipped("b/0", 8, seven, "start:" + fp[67], 3) == [1, "8"] and count() == before + 5
     assert shipped("b/0", 9, "{}", "stop:7:" + fp[68], 3) == [1, "9"] and count() == before + 6

@@ -251,6 +251,11 @@ end
 
 local function write_start(p, fingerprint, state, answer, ended)
   local key = starts_key(p)
+  -- Another answer replaces this one, whose end is in the stream and whose start is
+  -- not there yet (take_early_end()).
+  local was, former = read_start(p, fingerprint)
+  local id = was == 'stopped' and former ~= answer and former:match(TRANSACTION)
+  if id then call('HSET', key, 'end:' .. id, 'early ' .. int(now_us()) .. ' ') end
   call('HSET', key, fingerprint, state .. ' ' .. int(now_us()) .. ' ' .. (ended and int(ended) .. ' ' or '') .. answer)
   call('PEXPIRE', key, KEEP_SESSION)
   if call('HLEN', key) <= STARTS_MAX then return end
