@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "journal/committer.h"
 #include "journal/journal_id.h"
 #include "journal/segment_writer.h"
 #include "log.h"
@@ -101,6 +102,33 @@ commits(void)
     shm_worker(fix_shm, 1)->served = 1;
     CHECK(fix_open(1, NULL));
     CHECK_EQ(fix_shm->sequence, 5);
+    journal_close();
+    fix_teardown();
+}
+
+/* A generation is drawn before the event of its session. As long as the event
+ * may be lost, it is not below the floor, also when earlier events are
+ * durable. */
+static void
+floor_of_a_session(void)
+{
+    fix_setup(1);
+    reported = reports = 0;
+    CHECK(fix_open(0, NULL));
+    journal_expect(true);
+    uint64_t generation = atomic_fetch_add(&fix_shm->sequence, 1);
+    uint64_t n = fix_append(FIX_LINE_MIN);
+    CHECK(floor_now() <= generation);
+    struct committer_news news = {0};
+    committer_look(&news);
+    CHECK(news.pending <= generation);
+    CHECK(fix_wait(n, 10000));
+    CHECK(floor_now() == UINT64_MAX);
+    /* In the next turn of the loop the floor of an event is its number. */
+    n = fix_append(FIX_LINE_MIN);
+    committer_look(&news);
+    CHECK_EQ(news.pending, n);
+    CHECK(fix_wait(n, 10000));
     journal_close();
     fix_teardown();
 }
@@ -300,6 +328,7 @@ main(void)
 
     log_level_at(&quiet);
     commits();
+    floor_of_a_session();
     lines();
     rotation();
     ids();

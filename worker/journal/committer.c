@@ -30,6 +30,7 @@
 struct batch {
     struct buf bytes;
     uint64_t   first, last; /* numbers of the first and last event */
+    uint64_t   floor;       /* of the first event */
     uint64_t   events;
 };
 
@@ -326,7 +327,8 @@ make_one_line(char *p, size_t len)
 }
 
 bool
-committer_put(uint64_t number, const char *line, size_t len, bool *busy)
+committer_put(
+    uint64_t number, uint64_t floor, const char *line, size_t len, bool *busy)
 {
     struct batch *b = &c.fill;
 
@@ -347,8 +349,10 @@ committer_put(uint64_t number, const char *line, size_t len, bool *busy)
         journal_line_put_check(to + len - 1, to, len - 1);
         to[whole - 1] = '\n';
         b->bytes.len += whole;
-        if (b->events++ == 0)
+        if (b->events++ == 0) {
             b->first = number;
+            b->floor = floor;
+        }
         b->last = number;
     }
     *busy = b->bytes.len >= BUSY_BYTES;
@@ -393,8 +397,8 @@ committer_look(struct committer_news *news)
 
     pthread_mutex_lock(&c.lock);
     news->durable = c.news.durable;
-    news->pending = c.taken > 0 ? c.batch.first
-        : c.fill.events > 0     ? c.fill.first
+    news->pending = c.taken > 0 ? c.batch.floor
+        : c.fill.events > 0     ? c.fill.floor
                                 : UINT64_MAX;
     news->backlog = c.taken + c.fill.bytes.len;
     news->lost = c.news.lost;

@@ -39,7 +39,7 @@ struct committer_env {
 
 struct committer_news {
     uint64_t durable; /* events up to this number are durable */
-    uint64_t pending; /* number of the first event that is not; UINT64_MAX if
+    uint64_t pending; /* floor of the first event that is not; UINT64_MAX if
                          there is none */
     size_t   backlog; /* bytes not durable yet */
     uint64_t lost;    /* events that were given up; set by committer_stop() */
@@ -59,12 +59,14 @@ struct committer_news {
 bool committer_start(
     const struct committer_env *env, const struct tail *t, struct buf *why);
 
-/* Copies a line into the buffer, with its checksum and a line feed. False if
- * the buffer would hold more than journal.buffer_size (but an empty one takes
- * any line), if the line is longer than JOURNAL_LINE_MAX with its checksum, or
- * if memory is out. *busy: much is buffered, so the thread should be woken at
- * once. */
-bool committer_put(uint64_t number, const char *line, size_t len, bool *busy);
+/* Copies a line into the buffer, with its checksum and a line feed. floor: the
+ * number from which on journal_floor reports events as waiting while this one
+ * does; at most its own. False if the buffer would hold more than
+ * journal.buffer_size (but an empty one takes any line), if the line is longer
+ * than JOURNAL_LINE_MAX with its checksum, or if memory is out. *busy: much is
+ * buffered, so the thread should be woken at once. */
+bool committer_put(
+    uint64_t number, uint64_t floor, const char *line, size_t len, bool *busy);
 
 /* Wakes the thread if it sleeps; otherwise makes no system call. */
 void committer_wake(void);

@@ -37,7 +37,9 @@ static struct {
     struct stats      *st;
     uint64_t           drawn;       /* number of an event that was begun and not
                                        appended; 0: none */
-    uint64_t              last;     /* the number that was drawn last */
+    uint64_t last;                  /* the number that was drawn last */
+    uint64_t expected;              /* the floor of events of this turn of the
+                                       loop, by journal_expect(); 0: none */
     uint64_t              reported; /* the last argument of up_committed() */
     unsigned              turns;    /* news.turns when it was last logged */
     bool                  failing;  /* the log has reported that commits fail */
@@ -110,6 +112,7 @@ static void
 turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
 {
     (void)loop, (void)w, (void)revents;
+    jl.expected = 0;
     if (!jl.unwoken)
         return;
     jl.unwoken = false;
@@ -140,16 +143,26 @@ lower_sequence(_Atomic uint64_t *sequence, uint64_t to)
         ;
 }
 
+static void
+lower_floor(void)
+{
+    if (atomic_load_explicit(&jl.mem->journal_floor, memory_order_relaxed) ==
+        UINT64_MAX)
+        atomic_store(
+            &jl.mem->journal_floor, atomic_load(&jl.env.shm->sequence));
+}
+
 void
 journal_expect(bool event)
 {
     ensure(jl.open);
-    if (!event)
+    if (event) {
+        lower_floor();
+        jl.expected = atomic_load(&jl.env.shm->sequence);
+    } else {
+        jl.expected = 0;
         ev_async_send(jl.env.loop, &jl.done); /* the report raises the floor */
-    else if (atomic_load_explicit(
-                 &jl.mem->journal_floor, memory_order_relaxed) == UINT64_MAX)
-        atomic_store(
-            &jl.mem->journal_floor, atomic_load(&jl.env.shm->sequence));
+    }
 }
 
 uint64_t
@@ -157,11 +170,11 @@ journal_begin(void)
 {
     _Atomic uint64_t *sequence = &jl.env.shm->sequence;
 
-    ensure(jl.drawn == 0);
+    ensure(jl.open && jl.drawn == 0);
     /* Store the floor before drawing the number. Otherwise a reader could see
      * a sequence beyond the new number while the floor still says that
      * nothing is pending. The floor stays while anything waits. */
-    journal_expect(true);
+    lower_floor();
     if (atomic_load_explicit(&jl.mem->ship_floor, memory_order_relaxed) ==
         UINT64_MAX)
         atomic_store(&jl.mem->ship_floor, atomic_load(sequence));
@@ -190,7 +203,8 @@ journal_append(uint64_t number, const char *line, size_t len)
 
     ensure(number != 0 && jl.drawn == number);
     ensure(len >= JOURNAL_LINE_MIN);
-    if (!committer_put(number, line, len, &busy)) {
+    uint64_t floor = jl.expected != 0 ? jl.expected : number;
+    if (!committer_put(number, floor, line, len, &busy)) {
         STAT_INC(jl.st, events_refused);
         journal_abandon(number);
         return false;

@@ -82,8 +82,9 @@ void journal_read_back(uint64_t max,
 bool journal_open(const struct journal_env *env, struct buf *why);
 
 /* Lowers journal_floor (shm.h) for events that begin in this turn of the loop,
- * before this worker does what another process may notice. With false, no event
- * follows. */
+ * before this worker does what another process may notice. Numbers that are
+ * drawn from now on, such as the generation of a session, are not below the
+ * floor until these events are durable. With false, no event follows. */
 void journal_expect(bool event);
 
 /*
