@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "net/record_slab.h"
 #include "unit.h"
 
 static const struct {
@@ -183,6 +184,25 @@ test_explicit_nonces(size_t k)
         CHECK_EQ(record_nonce(server, n + 7), 1007);
         CHECK_EQ(record_nonce(server, 0), 1000 - n);
     }
+}
+
+/* The memory of a connection that has ended holds nothing of its keys, only the
+ * index of the next free place. */
+static void
+test_slab(size_t k)
+{
+    static const uint8_t zeros[RECORD_SIZE_MAX];
+
+    begin(k);
+    size_t   size = record_size(server->version, server->suite);
+    uint32_t n = record_slab_put(server);
+    CHECK(n != 0);
+    uint8_t *p = (uint8_t *)record_slab_at(n);
+    CHECK(memcmp(p, server, size) == 0);
+    record_slab_release(n);
+    CHECK(memcmp(p + 4, zeros, size - 4) == 0);
+    CHECK_EQ(record_slab_put(client), n);
+    record_slab_release(n);
 }
 
 static void
@@ -430,12 +450,14 @@ main(void)
 {
     CHECK(record_init());
     CHECK(record_init());
+    CHECK(record_slab_init(2));
     test_rfc8448();
     test_sizes();
     test_padding();
     for (size_t k = 0; k < KINDS; k++) {
         test_both_ways(k);
         test_explicit_nonces(k);
+        test_slab(k);
         test_fragments(k);
         test_tampering(k);
         test_too_long(k);
