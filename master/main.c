@@ -133,10 +133,11 @@ void
 up_is_ready(void)
 {
     master.phase = MASTER_RUNNING;
-    log_info("ready: %u workers listen on %s%s%s", master.slots,
-        master.config.server_listen,
-        master.config.server_listen_tls[0] ? ", with TLS on " : "",
-        master.config.server_listen_tls);
+    const char *plain = master.config.server_listen;
+    const char *tls = master.config.server_listen_tls;
+    log_info("ready: %u workers listen on %s%s%s%s", master.slots, plain,
+        plain[0] && tls[0] ? ", with TLS on " : "", tls,
+        plain[0] ? "" : " with TLS");
     sd_notify_ready();
     daemonize_ready();
 }

@@ -104,6 +104,7 @@ test_config(void)
     const struct config *c = &master.config;
     struct buf           why = BUF_INIT(8192), notes = BUF_INIT(8192);
     struct buf           out = BUF_INIT(ERRORS_MAX);
+    struct tokens       *tokens = NULL;
 
     if (!paths_log(master.config.log_target, false, &why) ||
         !paths_test(&master.config, &why) ||
@@ -113,13 +114,14 @@ test_config(void)
         !listen_check("admin.listen", c->admin_listen, &why) ||
         !listen_check("admin.listen_tls", c->admin_listen_tls, &why) ||
         !access_check(c, NULL, &why, &notes) ||
-        tokens_read(c->server_state_dir, &why) == NULL ||
+        (tokens = tokens_read(c->server_state_dir, &why)) == NULL ||
         !tls_keeper_check(&master.config, &why, &notes)) {
         unsigned placed =
             config_put_places(c, master.conf_file, buf_cstr(&why), &out);
         fprintf(stderr, "%s%s", placed ? "" : "ocppd: ", buf_cstr(&out));
         exit(MASTER_EXIT_CONFIG);
     }
+    tokens_free(tokens);
     config_put_places(c, master.conf_file, buf_cstr(&notes), &out);
     for (const char *line = buf_cstr(&out), *end;
          (end = strchr(line, '\n')) != NULL; line = end + 1)

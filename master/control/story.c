@@ -351,8 +351,9 @@ story_put_json(const struct story *s, const char *text, struct buf *out)
         writer_str(&w, "closeReason", close_info[s->e.close_reason].word);
         writer_str(&w, "closedBy", closed_by(s->e.close_reason));
     }
-    if (version_of(s) != NULL)
-        writer_str(&w, "protocol", version_of(s));
+    const char *version = version_of(s);
+    if (version != NULL)
+        writer_str(&w, "protocol", version);
     if (s->model.vendor[0] != '\0' || s->model.model[0] != '\0') {
         writer_str(&w, "vendor", s->model.vendor);
         writer_str(&w, "model", s->model.model);
