@@ -4,6 +4,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <string.h>
 
 const struct record_parameters record_parameters[RECORD_SUITES] = {
@@ -13,6 +14,7 @@ const struct record_parameters record_parameters[RECORD_SUITES] = {
 };
 
 static EVP_MAC_CTX *hmacs[RECORD_SUITES];
+static EVP_KDF     *prf;
 
 static EVP_MAC_CTX *
 make_hmac(int s)
@@ -38,22 +40,9 @@ record_keys_init(void)
     for (int s = 0; s < RECORD_SUITES; s++)
         if (hmacs[s] == NULL && (hmacs[s] = make_hmac(s)) == NULL)
             return false;
-    return true;
-}
-
-/* HMAC (RFC 2104); out has the hash's size and may be p. key NULL: the key of
-   the last call. */
-static bool
-hmac(enum record_suite s, const uint8_t *key, size_t key_size, const uint8_t *p,
-    size_t n, uint8_t *out)
-{
-    size_t size = 0;
-
-    return EVP_MAC_init(hmacs[s], key, key_size, NULL) == 1 &&
-        EVP_MAC_update(hmacs[s], p, n) == 1 &&
-        EVP_MAC_final(hmacs[s], out, &size, record_parameters[s].hash_size) ==
-        1 &&
-        size == record_parameters[s].hash_size;
+    if (prf == NULL)
+        prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
+    return prf != NULL;
 }
 
 size_t
@@ -110,6 +99,7 @@ expand_label(enum record_suite s, const uint8_t *secret, const char *label,
     /* n is at most one block, so HKDF-Expand is one HMAC (RFC 5869 2.3). */
     uint8_t info[2 + 1 + 255 + 1 + 1], mac[EVP_MAX_MD_SIZE];
     size_t  len = strlen(label), at = 0;
+    size_t  size = 0;
 
     if (n > record_parameters[s].hash_size || len + 6 > 255)
         return false;
@@ -121,7 +111,11 @@ expand_label(enum record_suite s, const uint8_t *secret, const char *label,
     at += len + 6;
     info[at++] = 0;
     info[at++] = 1;
-    bool good = hmac(s, secret, record_parameters[s].hash_size, info, at, mac);
+    bool good = EVP_MAC_init(hmacs[s], secret, record_parameters[s].hash_size,
+                    NULL) == 1 &&
+        EVP_MAC_update(hmacs[s], info, at) == 1 &&
+        EVP_MAC_final(hmacs[s], mac, &size, sizeof mac) == 1 &&
+        size == record_parameters[s].hash_size;
     if (good)
         memcpy(out, mac, n);
     OPENSSL_cleanse(mac, sizeof mac);
@@ -176,41 +170,12 @@ record_begin13(struct record *r, enum record_suite s,
     return rekey(r, false) && rekey(r, true);
 }
 
-#define MASTER 48 /* bytes of a master secret */
-#define SEED (13 + 32 + 32)
-
-/* The PRF of RFC 5246 section 5. OpenSSL's own takes three times as long, which
-   is 1 % of a handshake. */
-static bool
-prf(enum record_suite s, const uint8_t secret[MASTER], const uint8_t seed[SEED],
-    uint8_t *out, size_t n)
-{
-    size_t  size = record_parameters[s].hash_size;
-    uint8_t a[EVP_MAX_MD_SIZE + SEED], mac[EVP_MAX_MD_SIZE];
-
-    /* a: A(i), then the seed */
-    bool good = hmac(s, secret, MASTER, seed, SEED, a);
-    memcpy(a + size, seed, SEED);
-    while (good && n > 0) {
-        size_t part = n < size ? n : size;
-        good = hmac(s, NULL, 0, a, size + SEED, mac);
-        memcpy(out, mac, part);
-        out += part;
-        n -= part;
-        if (good && n > 0)
-            good = hmac(s, NULL, 0, a, size, a);
-    }
-    OPENSSL_cleanse(a, sizeof a);
-    OPENSSL_cleanse(mac, sizeof mac);
-    return good;
-}
-
 bool
 record_begin12(struct record *r, enum record_suite s, bool client,
     const uint8_t *master, const uint8_t *client_random,
     const uint8_t *server_random)
 {
-    uint8_t seed[SEED], block[2 * (32 + 12)];
+    uint8_t seed[13 + 32 + 32], block[2 * (32 + 12)];
     size_t  key = record_parameters[s].key, iv = s == RECORD_CHACHA ? 12 : 4;
 
     begin(r, RECORD_TLS12, s);
@@ -219,7 +184,19 @@ record_begin12(struct record *r, enum record_suite s, bool client,
     memcpy(seed, "key expansion", 13);
     memcpy(seed + 13, server_random, 32);
     memcpy(seed + 45, client_random, 32);
-    bool good = prf(s, master, seed, block, 2 * (key + iv));
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(
+            OSSL_KDF_PARAM_DIGEST, (char *)record_parameters[s].hash, 0),
+        OSSL_PARAM_construct_octet_string(
+            OSSL_KDF_PARAM_SECRET, (void *)master, 48),
+        OSSL_PARAM_construct_octet_string(
+            OSSL_KDF_PARAM_SEED, seed, sizeof seed),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(prf);
+    bool         good =
+        ctx != NULL && EVP_KDF_derive(ctx, block, 2 * (key + iv), params) == 1;
+    EVP_KDF_CTX_free(ctx);
     if (good) {
         /* client key, server key, client iv, server iv: RFC 5246 6.3 */
         memcpy(record_key(r, false), block + (client ? key : 0), key);
