@@ -216,7 +216,7 @@ class Gateway:
             self.settings["server_seccomp"] = "no"
             # Its search for leaks at the end of a worker takes seconds, and so long
             # the master waits before it kills.
-            self.settings["websocket_close_timeout"] = "1m"
+            self.settings["websocket_close_timeout"] = "20s"
         # A client on a busy machine answers pings late.
         if SLOW > 1 and conf == "conf/test.conf":
             self.settings["websocket_idle_timeout"] = "%dms" % (4000 * SLOW)

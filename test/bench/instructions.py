@@ -84,6 +84,7 @@ def run(build, action, payload, count, protocol="ocpp1.6", tls=None):
     for i in range(WARM + count):
         c.call(action, payload(i) if callable(payload) else payload,
                id="%08d" % i, timeout=60)
+    c.close()  # the gateway would wait for the charge point's close frame
     g.stop(timeout=60)
     with open("%s/%d" % (out, pid)) as f:
         total = int(re.search(r"^totals: (\d+)", f.read(), re.M).group(1))
