@@ -425,6 +425,7 @@ def test_half_open_connections_do_not_prevent_new_ones_from_their_address():
     assert reasons(g)["crowded"] == 2
     # A connection of the identity from another address does not count here.
     assert status(g, "CP1", "203.0.113.6") == 101
+    poll(lambda: g.stat("connections") == 29 and g.stat("closing") == 0)
     assert status(g, "CP1", "203.0.113.5") == 101
 
 

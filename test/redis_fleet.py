@@ -641,8 +641,10 @@ def test_a_call_gets_the_answer_of_the_platform_or_the_fallback():
     # The platform chooses the id of a transaction. When its StartTransaction is sent again, it
     # is the same transaction.
     ask = dict(connectorId=1, idTag="T", meterStart=0, timestamp="2026-01-31T12:00:00Z")
+    before = g.stat("messages_in")
     i = c.put("StartTransaction", ask)
     k = c.put("StartTransaction", ask)
+    poll(lambda: g.stat("messages_in") == before + 2)
     answer("StartTransaction", '{"transactionId":777,"idTagInfo":{"status":"Accepted"}}')
     assert c.get(k)["transactionId"] == 777
     assert c.call("StartTransaction", ask)["transactionId"] == 777
