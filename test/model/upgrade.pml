@@ -200,7 +200,7 @@ end:
         taken = true;
         take_m = true }
     :: atomic { old && asked && left && slot == in_slot -> asked = false } /* upgrade_frozen(): of a dead worker */
-    :: atomic { /* send_go() */
+    :: atomic { /* outgoing_go() */
         old && took_m && phase == MOVE ->
         took_m = false;
         went = true;
