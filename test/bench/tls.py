@@ -1,8 +1,8 @@
-"""The rows of `make bench` about TLS, each beside plain or beside others in
-the same run: memory, CPU per message and per handshake, a storm of handshakes,
-and many quiet connections. The clients are ocppsim's.
+"""The rows of `make bench` about TLS measure memory, CPU per message and per
+handshake, a storm of handshakes, and many quiet connections. Each row measures
+plain connections or another program in the same run. ocppsim is the client.
 
-BENCH_TLS_MEMORY, BENCH_TLS_STORM and BENCH_TLS_QUIET are numbers of
+BENCH_TLS_MEMORY, BENCH_TLS_STORM and BENCH_TLS_QUIET set the numbers of
 connections."""
 import contextlib
 import json
@@ -28,7 +28,7 @@ def number(name, default):
 
 
 class Certificates:
-    """Made by scripts/test-ca."""
+    """The certificates that scripts/test-ca makes, in a directory of their own."""
 
     def __enter__(self):
         self.dir = tempfile.mkdtemp(prefix="ocppd-bench-ca-")
@@ -47,7 +47,7 @@ class Certificates:
 
 
 def gateway(ca, connections, kinds=("ecdsa", "rsa"), **knobs):
-    """With a plain and a TLS listener."""
+    """Starts a gateway with a plain listener and, if ca is not None, one with TLS."""
     port = bench.free_port()
     knobs.setdefault("workers", max(1, math.ceil(connections / PER_PROCESS)))
     knobs.setdefault("pin", False)
@@ -63,7 +63,7 @@ def gateway(ca, connections, kinds=("ecdsa", "rsa"), **knobs):
 
 
 class Sim:
-    """ocppsim with its summary as JSON."""
+    """A running ocppsim, whose summary is read as JSON."""
 
     def __init__(self, url, n, *words, before=(), boot=False):
         self.process = subprocess.Popen(
@@ -73,7 +73,7 @@ class Sim:
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def end(self):
-        """Stops it if it runs."""
+        """Stops it if it runs, and returns its summary."""
         for _ in range(2):
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGINT)
@@ -106,8 +106,8 @@ def calls(server, action):
 
 
 def settled(pids):
-    """Bytes, once they have not changed for six seconds: the heap of a burst
-    is released some seconds later."""
+    """Waits until the memory has not changed for six seconds, because the heap of
+    a burst is released some seconds later, and returns it in bytes."""
     seen = []
     end = time.monotonic() + 60
     while len(seen) < 13 or max(seen[-13:]) - min(seen[-13:]) > 20000:
@@ -121,7 +121,8 @@ def settled(pids):
 # --- memory -------------------------------------------------------------------
 
 def quiet_memory(server, pids, url, n, counted, *words):
-    """Memory for each of n connections after ten messages: growth, and total."""
+    """Returns the memory for each of n connections after ten messages, in bytes:
+    the growth since the server had none, and all memory of the server."""
     empty = bench.pss_bytes(pids)
     with running(url, n, "-r", 3000, "-m", "StatusNotification", "--messages", 10,
                  "--keep", "--duration", "300s", "--rate", max(1000, n // 4),
@@ -171,7 +172,8 @@ stream {{
 
 
 def peer_memory(row, ca, name):
-    """A terminator in front of a plain gateway; only its own memory counts."""
+    """Measures a TLS terminator before a plain gateway, without the gateway's
+    memory."""
     program = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
     if program is None:
         print(f"bench: {name} is not installed; its row is omitted")
@@ -250,11 +252,11 @@ def cpu(row):
 
 
 def handshake(row, each=100, rounds=60):
-    """Full handshakes one after the other, in turns: a bare SSL_accept() loop
-    and ocppd, which also refuses each for not going on. The host's speed
-    drifts within seconds, so the turns are short, the side that begins
-    alternates, and each round gives one ratio. The target is for the median;
-    the ratio of all turns together stands beside it."""
+    """Makes full handshakes one after the other, in turns with a bare
+    SSL_accept() loop and with ocppd, which also refuses each connection because
+    no request follows. The host's speed drifts within seconds, so the turns are
+    short, the side that begins alternates, and each round gives one ratio. The
+    target is for the median; the ratio of all turns together stands beside it."""
     for kind in ("rsa", "ecdsa"):
         with Certificates() as ca, gateway(ca, 1000, (kind,), pin=True) as g:
             port = bench.free_port()
@@ -290,7 +292,7 @@ def handshake(row, each=100, rounds=60):
 # --- many ---------------------------------------------------------------------
 
 def storm(row):
-    """RSA handshakes of all clients at once, while others send messages. Both
+    """All clients make RSA handshakes at once, while others send messages. Both
     kinds of clients have machines of their own in practice. So the others run
     as soon as an answer has arrived, and the clients of the storm have what the
     gateway leaves of the processors."""
