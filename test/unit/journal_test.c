@@ -97,7 +97,7 @@ commits(void)
     CHECK_EQ(fix_shm->sequence, n + 1 + (1u << 20));
     journal_close();
     /* A slot that has served takes no number from the journals: in an upgrade
-     * the higher ones are of the new program, which goes on from them. */
+     * the higher ones are of the new program, which continues from them. */
     fix_shm->sequence = 5;
     shm_worker(fix_shm, 1)->served = 1;
     CHECK(fix_open(1, NULL));
